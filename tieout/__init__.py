@@ -1,0 +1,1 @@
+"""What reconciliation means: lines, matches, statements. Knows nothing of Dagster."""

@@ -1,0 +1,171 @@
+"""What a reader of Tieout sees: statements, breaks and figures, as plain immutable values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from tieout.money import added, plain_amount, subtracted
+from tieout.periods import Period
+
+SideName = Literal["source", "target"]
+
+STATEMENT_ROWS = (
+    "received",
+    "not_in_file",
+    "quarantined",
+    "duplicates",
+    "accepted",
+    "matched",
+    "matched_in_transit",
+    "timing",
+    "breaks",
+    "unexplained",
+)
+OPEN_ITEM_ROWS = ("opening", "new", "cleared", "closing")
+AGES = ("0-1", "2-7", "8-30", "31-90", ">90")
+"""Age bands of open items, in days."""
+
+BREAK_CLASSES = (
+    "missing_in_target",
+    "missing_in_source",
+    "duplicate_in_source",
+    "duplicate_in_target",
+    "amount_mismatch",
+    "fee_variance",
+    "tax_variance",
+    "rating_variance",
+    "fx_difference",
+    "rounding",
+    "account_mismatch",
+    "unmapped_account",
+    "entity_mismatch",
+    "currency_mismatch",
+    "period_mismatch",
+    "ambiguous",
+    "late_arrival",
+    "late_usage",
+    "closed_period_correction",
+    "control_total_mismatch",
+    "count_mismatch",
+    "sequence_gap",
+    "missing_extract",
+    "batch_out_of_balance",
+    "line_out_of_balance",
+)
+DELIVERY_CLASSES = frozenset(BREAK_CLASSES[-6:])
+"""Breaks of an extract or a batch; they stand beside the lines, not among them."""
+
+ALL_ENTITIES = "*"
+"""Entity of a figure that a sender states for all entities of a file together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A count of lines and their amount in one currency."""
+
+    count: int = 0
+    amount: Decimal = Decimal(0)
+
+    def __add__(self, other: Figure) -> Figure:
+        return Figure(self.count + other.count, added(self.amount, other.amount))
+
+    def __sub__(self, other: Figure) -> Figure:
+        return Figure(self.count - other.count, subtracted(self.amount, other.amount))
+
+    def as_json(self, currency: str) -> dict[str, object]:
+        """`{count, amount}`, the amount as text."""
+        return {"count": self.count, "amount": plain_amount(self.amount, currency)}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The completeness statement of one reconciliation, period, entity, currency and side.
+
+    `rows` has every name of STATEMENT_ROWS, `open_items` every one of OPEN_ITEM_ROWS, `ageing`
+    every one of AGES; `completeness` is the matched share of what was received, in percent, by
+    count and by absolute amount (100.00 where nothing was due); `delivery` counts delivery breaks
+    by class.
+    """
+
+    reconciliation: str
+    period: Period
+    entity: str
+    currency: str
+    side: SideName
+    rows: dict[str, Figure]
+    breaks_by_class: dict[str, Figure]
+    open_items: dict[str, Figure]
+    ageing: dict[str, Figure]
+    completeness: dict[str, Decimal]
+    delivery: dict[str, Figure] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the statement explains every line to zero."""
+        return self.rows["unexplained"] == Figure()
+
+    def as_json(self) -> dict[str, object]:
+        """The statement as one JSON object; amounts are text."""
+
+        def figures(part: dict[str, Figure]) -> dict[str, object]:
+            return {name: figure.as_json(self.currency) for name, figure in part.items()}
+
+        return {
+            "reconciliation": self.reconciliation,
+            "period": str(self.period),
+            "entity": self.entity,
+            "currency": self.currency,
+            "side": self.side,
+            "rows": figures(self.rows),
+            "breaks_by_class": figures(self.breaks_by_class),
+            "open_items": figures(self.open_items),
+            "ageing": figures(self.ageing),
+            "completeness": {k: f"{v:.2f}" for k, v in self.completeness.items()},
+            "delivery": figures(self.delivery),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One classified difference. Delivery breaks have `line_id` feed@day or feed@day/ref.
+
+    `counterpart` is the line_id of the nearest line of the other side, or None; `age_days` counts
+    from `period` to the last day known.
+    """
+
+    reconciliation: str
+    break_class: str
+    side: SideName
+    feed: str
+    line_id: str
+    ref: str | None
+    entity: str
+    currency: str
+    amount: Decimal
+    occurred_on: date
+    period: date
+    age_days: int
+    explanation: str
+    counterpart: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """The break as one JSON object; the class is `class`, the amount text."""
+        return {
+            "reconciliation": self.reconciliation,
+            "class": self.break_class,
+            "side": self.side,
+            "feed": self.feed,
+            "line_id": self.line_id,
+            "ref": self.ref,
+            "entity": self.entity,
+            "currency": self.currency,
+            "amount": plain_amount(self.amount, self.currency),
+            "occurred_on": self.occurred_on.isoformat(),
+            "period": self.period.isoformat(),
+            "age_days": self.age_days,
+            "explanation": self.explanation,
+            "counterpart": self.counterpart,
+        }

@@ -1,0 +1,230 @@
+"""What tieout.yaml may say: the typed, frozen model of the configuration.
+
+Reading the file, with line numbers in every error, is `tieout.config`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from tieout.money import known_currencies
+from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
+
+Kind = Literal["settlement", "usage", "invoice", "ledger", "event"]
+AccountClass = Literal[
+    "clearing", "bank", "receivable", "revenue", "deferred_revenue", "tax", "fee", "fx", "write_off"
+]
+Shape = Literal["one_to_one", "many_to_one", "one_to_many", "many_to_many"]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Filled = Annotated[str, StringConstraints(min_length=1)]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+
+
+class Part(BaseModel):
+    """A piece of the configuration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Calendar(Part):
+    """The first day of the first period; nothing before it is read."""
+
+    start: date = Field(ge=date(FIRST_YEAR, 1, 1), le=date(LAST_YEAR, 12, 31))
+
+
+class Entity(Part):
+    """A legal entity, and the names outside systems know it by (merchant accounts and such)."""
+
+    name: str
+    currency: str
+    known_as: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _currency_exists(self) -> Entity:
+        if self.currency not in known_currencies():
+            raise ValueError(f"unknown currency {self.currency!r}; use an ISO 4217 code")
+        return self
+
+
+class Feed(Part):
+    """One stream of extracts from one outside system: files at a location, or a query."""
+
+    format: str
+    every: Literal["hour", "day"] = "day"
+    location: Filled | None = None
+    """A path or URL, relative to the configuration file. `{date}` and `{hour}` stand for the window
+    (2026-10-05, 2026-10-05T13); `*` matches anything. Without either, a file belongs to the day of
+    its latest line."""
+    url: Filled | None = Field(default=None, repr=False)
+    """SQLAlchemy URL of a database, for a SQL feed. It may hold a password: never shown."""
+    query: Filled | None = None
+    """A query with the bound parameters :window_start and :window_end; without it the format's."""
+    entity: Code | None = None
+    """The entity of every line, where the extract does not say."""
+    options: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Values for what the format leaves open (a default currency, a column's name)."""
+    control_totals: Literal["optional", "required"] = "optional"
+    """Whether an extract without a sender's control total is an error."""
+    arrives_within_hours: int = Field(default=24, ge=0)
+    """After the end of its window an extract is late."""
+
+    @property
+    def names_windows(self) -> bool:
+        """Whether an extract is due for every window; other files come when they come."""
+        return self.location is None or "{date}" in self.location or "{hour}" in self.location
+
+    def is_overdue(self, window: str, now: datetime) -> bool:
+        """Whether a window without an extract should have had one by now."""
+        return self.names_windows and now >= self.due(window)
+
+    def due(self, window: str) -> datetime:
+        """Until when the extract of a window may arrive."""
+        return window_end(window) + timedelta(hours=self.arrives_within_hours)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Feed:
+        if (self.location is None) == (self.url is None):
+            raise ValueError("a feed has either a location (files) or a url (SQL)")
+        if self.query is not None and self.url is None:
+            raise ValueError("a query needs a url")
+        return self
+
+
+class Side(Part):
+    """The lines that take part on one side of a reconciliation."""
+
+    feeds: tuple[Name, ...] = Field(min_length=1)
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Canonical column -> the values that take part."""
+    sign: int = 1
+    """1, or -1 to turn credits positive (revenue, tax)."""
+
+    @field_validator("sign")
+    @classmethod
+    def _is_a_sign(cls, sign: int) -> int:
+        if sign not in (1, -1):
+            raise ValueError("sign is 1 or -1")
+        return sign
+
+
+class Tolerance(Part):
+    """How far two amounts may differ and still match. The residual is labelled, never hidden."""
+
+    absolute: Decimal = Field(default=Decimal(0), ge=0, lt=Decimal(10) ** 14)
+    percent: Decimal = Field(default=Decimal(0), ge=0, le=100)
+    base: Literal["source", "target", "larger"] = "source"
+    rule: Literal["either", "both"] = "either"
+    label: Literal["tolerance", "rounding"] = "tolerance"
+    """`rounding` allows no more than half a minor unit a document, whatever the figures above."""
+
+
+class PassKey(Part):
+    """The columns whose values, joined, are the match key; as many on one side as on the other."""
+
+    source: tuple[str, ...] = Field(min_length=1)
+    target: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _same_length(self) -> PassKey:
+        if len(self.source) != len(self.target):
+            raise ValueError("source and target keys need as many columns as each other")
+        return self
+
+
+class Pass(Part):
+    """One matching rule. Lines it matches are consumed."""
+
+    name: Name
+    shape: Shape
+    key: PassKey
+    tolerance: Tolerance = Tolerance()
+    days: tuple[int, int] | None = None
+    """Target date minus source date, from..to; default: the reconciliation's timing window."""
+    received_by_target: bool = False
+    """Only source lines received up to the target's date take part (late usage stays out)."""
+
+    @field_validator("days")
+    @classmethod
+    def _in_order(cls, days: tuple[int, int] | None) -> tuple[int, int] | None:
+        if days is not None and days[0] > days[1]:
+            raise ValueError(f"days go from the earlier to the later, e.g. [{days[1]}, {days[0]}]")
+        return days
+
+
+class Reconciliation(Part):
+    """A named pair of sides with passes and timing, or a chain of two reconciliations."""
+
+    description: str = ""
+    source: Side | None = None
+    target: Side | None = None
+    passes: tuple[Pass, ...] = ()
+    timing_days: tuple[int, int] = (-1, 5)
+    """A line is a timing item while its counterpart may still come: target date - source date."""
+    chain: tuple[Name, Name] | None = None
+    """usage -> invoice -> ledger: the first reconciliation's targets are the second's sources."""
+
+    @model_validator(mode="after")
+    def _pair_or_chain(self) -> Reconciliation:
+        pair = self.source is not None and self.target is not None and bool(self.passes)
+        if pair == (self.chain is not None):
+            raise ValueError("give source, target and passes, or a chain of two reconciliations")
+        if self.timing_days[0] > 0 or self.timing_days[1] < 0:
+            raise ValueError("timing_days must span 0, e.g. [-1, 5]")
+        return self
+
+
+class Limits(Part):
+    """Bounds on what is read and used."""
+
+    memory_mb: int = Field(default=2048, ge=128)
+    threads: int = Field(default=2, ge=1)
+    extract_mb: int = Field(default=2048, ge=1)
+    """Largest extract after unpacking."""
+    unpack_ratio: int = Field(default=100, ge=2)
+    batch_rows: int = Field(default=100_000, ge=100)
+
+
+class Settings(Part):
+    """The whole configuration. `base` is the folder of the file: locations are relative to it."""
+
+    company: str
+    team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,63}$")] = "finance"
+    """The team that owns the assets, as the pages of the UI show it."""
+    calendar: Calendar
+    entities: dict[Code, Entity] = Field(min_length=1)
+    accounts: dict[str, dict[str, AccountClass]] = Field(default_factory=dict)
+    """Entity (or "*" for all) -> ledger account -> account class."""
+    feeds: dict[Name, Feed] = Field(min_length=1)
+    reconciliations: dict[Name, Reconciliation] = Field(min_length=1)
+    formats: str | None = None
+    """A folder with formats of your own, relative to the configuration file."""
+    register_url: Filled | None = Field(default=None, repr=False)
+    """SQLAlchemy URL of the register; default SQLite in the home folder."""
+    limits: Limits = Limits()
+    base: Path = Field(default=Path(), exclude=True)
+
+    def entity_of(self, name: str) -> str | None:
+        """The entity code for a code or an outside name, or None."""
+        return self.entity_names().get(name)
+
+    def entity_names(self) -> dict[str, str]:
+        """Every name an entity is known by, its own code first -> its code."""
+        names = {other: code for code, e in self.entities.items() for other in e.known_as}
+        return names | {code: code for code in self.entities}
+
+    def account_class(self, entity: str, account: str) -> str | None:
+        """The class of a ledger account in an entity, or None where it is not mapped."""
+        own = self.accounts.get(entity, {})
+        return own.get(account) or self.accounts.get("*", {}).get(account)
