@@ -1,0 +1,238 @@
+"""The register: publications, their heads and fences, and the extracts taken in.
+
+Every writing method is one transaction: all of it is there afterwards, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+
+from tieout.connections import shown
+from tieout.errors import TieoutError
+from tieout.register import database, extracts, publications
+from tieout.register.records import (
+    NewPublication,
+    Publication,
+    TakenExtract,
+    checked_key,
+    checked_table,
+)
+from tieout.register.schema import consumption, head, note
+from tieout.register.statements import chunks, upsert
+
+
+class Register:
+    """One database, SQLite or PostgreSQL. Use from any number of threads and processes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._readers = engine
+        self._writers = engine.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, url: str | URL) -> Register:
+        """Open a register and bring its schema up to date; a new SQLite file is created.
+
+        Raises ConfigurationError for a URL of no use, TieoutError when the database cannot be
+        reached (within seconds); neither shows the password.
+        """
+        address = database.register_url(url)
+        engine = database.open_engine(address)
+        try:
+            with database.clear_errors(address, "open"):
+                database.prepare(engine)
+        except TieoutError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._readers.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Register({shown(self._readers.url)!r})"
+
+    # Publications
+
+    def take_epochs(self, table: str, partitions: Sequence[str], run_id: str) -> dict[str, int]:
+        """Take over partitions for a run: each one's next epoch, by partition.
+
+        From here on a writer with an older epoch is refused, however late it comes.
+        """
+        checked_table(table)
+        checked_key(run_id, "run")
+        wanted = sorted({checked_key(p) for p in partitions})
+        if not wanted:
+            return {}
+        with self._writing() as connection:
+            return publications.take_epochs(connection, table, wanted, run_id, _now(connection))
+
+    def publish(
+        self,
+        new: Sequence[NewPublication],
+        epochs: Mapping[tuple[str, str], int],
+        *,
+        run_id: str,
+        under: tuple[str, str] | None = None,
+        consumer: str | None = None,
+        consumed: Mapping[tuple[str, str], int] | None = None,
+    ) -> list[Publication]:
+        """Publish the next version of every partition given, in one transaction, in that order.
+
+        `epochs` holds the writer's epoch by (table, partition); the one named by `under` stands
+        for every partition without one of its own. `consumed`, version by (table, partition), is
+        noted for `consumer` in the same transaction.
+
+        Raises FencedError, and publishes nothing, when another run has taken over any of them.
+        """
+        checked_key(run_id, "run")
+        publications.check(new, epochs, under)
+        if consumed and consumer is None:
+            raise TieoutError("versions were consumed by nobody", "name the consumer")
+        if not new and not consumed:
+            return []
+        with self._writing() as connection:
+            made = publications.publish(connection, new, epochs, run_id, _now, under)
+            if consumer is not None and consumed:
+                self._consume(connection, checked_table(consumer), consumed)
+        return made
+
+    def heads(
+        self,
+        table: str,
+        partitions: Sequence[str] | None = None,
+        *,
+        as_of: datetime | None = None,
+    ) -> dict[str, Publication]:
+        """What readers get: the newest publication by partition, in order of partition.
+
+        `partitions` None means all; those without a publication are left out. `as_of` gives
+        what was the newest at that past moment (aware; the last second may still change).
+        """
+        checked_table(table)
+        if as_of is not None and as_of.tzinfo is None:
+            raise TieoutError(f"{as_of} has no time zone", "give the moment in UTC")
+        with self._reading() as connection:
+            return publications.heads(connection, table, partitions, as_of)
+
+    def versions(self, wanted: Mapping[tuple[str, str], int]) -> list[Publication]:
+        """Publications of given versions, by (table, partition), in that order."""
+        with self._reading() as connection:
+            return publications.versions(connection, wanted)
+
+    def tables(self, prefix: str = "") -> list[str]:
+        """Names of the published tables that start with a prefix, sorted."""
+        start = sa.func.substr(head.c.table_name, 1, len(prefix))
+        statement = sa.select(head.c.table_name).where(start == prefix).distinct()
+        with self._reading() as connection:
+            return sorted(connection.execute(statement).scalars())
+
+    def consumed(self, consumer: str) -> dict[tuple[str, str], int]:
+        """The version of each (table, partition) that a consumer has worked in."""
+        c = consumption.c
+        statement = sa.select(c.table_name, c.partition, c.version).where(c.consumer == consumer)
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        return {(table, partition): version for table, partition, version in sorted(rows)}
+
+    def forget_consumed(self, consumer: str) -> None:
+        """Let a consumer start from the beginning."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(consumption).where(consumption.c.consumer == consumer))
+
+    def _consume(
+        self, connection: Connection, consumer: str, consumed: Mapping[tuple[str, str], int]
+    ) -> None:
+        statement = upsert(connection, consumption, ("consumer", "table_name", "partition"))
+        rows = [
+            {"consumer": consumer, "table_name": table, "partition": partition, "version": version}
+            for (table, partition), version in sorted(consumed.items())
+        ]
+        for some in chunks(rows):
+            connection.execute(statement, some)
+
+    # Extracts
+
+    def record_extract(self, taken: TakenExtract) -> bool:
+        """Record a delivery; False when the window has this very content already.
+
+        The same content under the same or another name is one extract. Other content under a known
+        name is its next version; a file put back to what it once was is a next version too.
+        """
+        return self.record_extracts([taken])[0]
+
+    def record_extracts(self, taken: Sequence[TakenExtract]) -> list[bool]:
+        """The same for many, in one transaction: all are recorded, or none."""
+        if not taken:
+            return []
+        with self._writing() as connection:
+            return [extracts.record(connection, one) for one in taken]
+
+    def extracts(
+        self, feed: str, windows: Sequence[str] | None = None, *, current: bool = True
+    ) -> list[TakenExtract]:
+        """Deliveries of a feed, by window, name and version.
+
+        `current` gives the newest version of each name in a window only; `windows` None means all.
+        """
+        with self._reading() as connection:
+            return extracts.known(connection, feed, windows, current)
+
+    # Notes
+
+    def note(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Remember a small fact, in place of what was known under the same kind and key."""
+        checked_table(kind)
+        with self._writing() as connection:
+            row = {"kind": kind, "key": key, "value": dict(value)}
+            connection.execute(upsert(connection, note, ("kind", "key")), row)
+
+    def notes(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Everything remembered of a kind, by key, sorted."""
+        statement = sa.select(note.c.key, note.c.value).where(note.c.kind == kind)
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        return {row.key: row.value for row in sorted(rows, key=lambda row: str(row.key))}
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with (
+            database.clear_errors(self._readers.url, "write to"),
+            self._writers.begin() as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with (
+            database.clear_errors(self._readers.url, "read"),
+            self._readers.begin() as connection,
+        ):
+            yield connection
+
+
+def _now(connection: Connection) -> datetime:
+    """The time of publications. PostgreSQL's own clock, so that all machines go by one."""
+    if connection.dialect.name == "postgresql":
+        moment = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        assert isinstance(moment, datetime)
+        return moment.astimezone(UTC)
+    return datetime.now(UTC)
