@@ -1,0 +1,1 @@
+"""The canonical model: settlement, usage, invoice, ledger and event lines."""
