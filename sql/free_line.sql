@@ -1,0 +1,18 @@
+-- grain: one line in scope that nothing has consumed yet
+-- inputs: loose_line, taken; $pass
+-- output: table free_line with the match key of the pass; lines without one take no part
+CREATE OR REPLACE TEMP TABLE free_line AS
+SELECT
+    line.lid,
+    line.side,
+    line.feed,
+    line.line_id,
+    line.entity,
+    line.currency,
+    line.amount,
+    line.period,
+    line.received_on,
+    line.keys[$pass] AS match_key
+FROM loose_line AS line
+ANTI JOIN taken ON line.lid = taken.lid
+WHERE line.in_scope AND line.keys[$pass] IS NOT NULL

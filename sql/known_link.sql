@@ -1,0 +1,18 @@
+-- grain: one key of one current line
+-- inputs: known_line
+-- output: view known_link; keys of different passes never meet, journals meet their reversals
+CREATE OR REPLACE TEMP VIEW known_link AS
+SELECT
+    side,
+    feed,
+    line_id,
+    generate_subscripts(keys, 1) || '=' || unnest(keys) AS link
+FROM known_line
+UNION ALL
+SELECT
+    side,
+    feed,
+    line_id,
+    'journal=' || coalesce(reversal_of, journal_ref) AS link
+FROM known_line
+WHERE journal_ref IS NOT NULL OR reversal_of IS NOT NULL

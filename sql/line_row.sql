@@ -1,0 +1,26 @@
+-- grain: one line of either side that this run works on
+-- inputs: working_line (projected lines of both sides)
+-- output: table line_row, behind view line; finest is the first pass with a key
+CREATE OR REPLACE TEMP TABLE line_row AS
+SELECT
+    side,
+    feed,
+    line_id,
+    extract_sha256,
+    row_number AS extract_row,
+    received_on,
+    entity,
+    currency,
+    amount,
+    occurred_on,
+    period,
+    component,
+    ref,
+    account,
+    account_class,
+    journal_ref,
+    reversal_of,
+    in_scope,
+    keys,
+    finest
+FROM working_line

@@ -1,0 +1,114 @@
+-- grain: one line of a group of one side whose sum is a single line of the other side
+-- inputs: free_line, half_unit; $pass, $many (side of the group), $direction (1: the single line is
+--   the target), $first_day, $last_day, $received_by_target, $absolute, $fraction, $base, $both,
+--   $rounding
+-- output: rows of taken; of equal single lines the first takes the group, the rest stay
+INSERT INTO taken
+WITH single AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY match_key, entity, currency, amount ORDER BY period, feed, line_id
+        ) AS occurrence,
+        count(*) OVER (PARTITION BY match_key, entity, currency) AS rivals
+    FROM free_line
+    WHERE side <> $many
+),
+
+member AS (
+    SELECT
+        single.lid AS single_lid,
+        single.amount AS single_amount,
+        single.period AS single_period,
+        single.rivals,
+        single.feed || ' ' || single.line_id AS single_name,
+        free_line.lid,
+        free_line.amount,
+        free_line.period,
+        free_line.match_key,
+        free_line.entity,
+        free_line.currency,
+        free_line.feed || ' ' || free_line.line_id AS name
+    FROM single
+    INNER JOIN free_line
+        ON
+            single.match_key = free_line.match_key
+            AND single.entity = free_line.entity
+            AND single.currency = free_line.currency
+    WHERE
+        single.occurrence = 1
+        AND free_line.side = $many
+        AND (NOT $received_by_target OR free_line.received_on <= single.period)
+),
+
+sums AS (
+    SELECT
+        single_lid,
+        single_amount,
+        single_period,
+        single_name,
+        rivals,
+        match_key,
+        entity,
+        currency,
+        single_amount - sum(amount) AS gap,
+        CAST(
+            CASE $base
+                WHEN 'single' THEN abs(single_amount)
+                WHEN 'many' THEN abs(sum(amount))
+                ELSE greatest(abs(single_amount), abs(sum(amount)))
+            END AS DECIMAL(24, 4)
+        ) * CAST($fraction AS DECIMAL(10, 8)) AS share,
+        arg_min(lid, name) AS first_lid,
+        min(period) AS first_period,
+        max(period) AS last_period
+    FROM member
+    GROUP BY
+        single_lid, single_amount, single_period, single_name, rivals, match_key, entity, currency
+),
+
+fitting AS (
+    SELECT
+        sums.*,
+        row_number() OVER (
+            PARTITION BY sums.match_key, sums.entity, sums.currency
+            ORDER BY abs(sums.gap), sums.single_period, sums.single_name
+        ) AS choice
+    FROM sums
+    INNER JOIN half_unit ON sums.currency = half_unit.currency
+    WHERE
+        (sums.single_period - sums.first_period) * $direction BETWEEN $first_day AND $last_day
+        AND (sums.single_period - sums.last_period) * $direction BETWEEN $first_day AND $last_day
+        AND (
+            sums.gap = 0
+            OR (
+                sums.rivals = 1
+                AND CAST(abs(sums.gap) AS DECIMAL(38, 12)) <= CASE
+                    WHEN $rounding THEN half_unit.half
+                    WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), sums.share)
+                    ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), sums.share)
+                END
+            )
+        )
+)
+
+SELECT
+    member.lid,
+    $pass AS pass,
+    fitting.single_lid AS match_lid,
+    fitting.single_lid AS other_lid,
+    greatest(fitting.single_period, fitting.last_period) AS cleared_on,
+    0 AS residual
+FROM fitting
+INNER JOIN member ON fitting.single_lid = member.single_lid
+WHERE fitting.choice = 1
+UNION ALL
+SELECT
+    single_lid AS lid,
+    $pass AS pass,
+    single_lid AS match_lid,
+    first_lid AS other_lid,
+    greatest(single_period, last_period) AS cleared_on,
+    gap * $direction AS residual
+FROM fitting
+WHERE choice = 1

@@ -1,0 +1,76 @@
+-- grain: one line of two groups with equal key whose sums agree
+-- inputs: free_line, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base, $both,
+--   $rounding
+-- output: rows of taken
+INSERT INTO taken
+WITH side_sum AS (
+    SELECT
+        side,
+        match_key,
+        entity,
+        currency,
+        sum(amount) AS amount,
+        min(period) AS first_period,
+        max(period) AS last_period,
+        arg_min(lid, feed || ' ' || line_id) AS first_lid
+    FROM free_line
+    GROUP BY side, match_key, entity, currency
+),
+
+facing AS (
+    SELECT
+        source_sum.match_key,
+        source_sum.entity,
+        source_sum.currency,
+        source_sum.first_lid AS source_lid,
+        target_sum.first_lid AS target_lid,
+        target_sum.amount - source_sum.amount AS residual,
+        greatest(source_sum.last_period, target_sum.last_period) AS cleared_on,
+        half_unit.half,
+        CAST(
+            CASE $base
+                WHEN 'source' THEN abs(source_sum.amount)
+                WHEN 'target' THEN abs(target_sum.amount)
+                ELSE greatest(abs(source_sum.amount), abs(target_sum.amount))
+            END AS DECIMAL(24, 4)
+        ) * CAST($fraction AS DECIMAL(10, 8)) AS share
+    FROM side_sum AS source_sum
+    INNER JOIN side_sum AS target_sum
+        ON
+            source_sum.match_key = target_sum.match_key
+            AND source_sum.entity = target_sum.entity
+            AND source_sum.currency = target_sum.currency
+    INNER JOIN half_unit ON source_sum.currency = half_unit.currency
+    WHERE
+        source_sum.side = 'source'
+        AND target_sum.side = 'target'
+        AND target_sum.first_period - source_sum.last_period >= $first_day
+        AND target_sum.last_period - source_sum.first_period <= $last_day
+),
+
+fitting AS (
+    SELECT *
+    FROM facing
+    WHERE
+        CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
+            WHEN $rounding THEN half
+            WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
+            ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
+        END
+)
+
+SELECT
+    free_line.lid,
+    $pass AS pass,
+    fitting.source_lid AS match_lid,
+    CASE
+        WHEN free_line.side = 'source' THEN fitting.target_lid ELSE fitting.source_lid
+    END AS other_lid,
+    fitting.cleared_on,
+    CASE WHEN free_line.lid = fitting.source_lid THEN fitting.residual ELSE 0 END AS residual
+FROM free_line
+INNER JOIN fitting
+    ON
+        free_line.match_key = fitting.match_key
+        AND free_line.entity = fitting.entity
+        AND free_line.currency = fitting.currency

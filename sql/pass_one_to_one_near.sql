@@ -1,0 +1,73 @@
+-- grain: one line of a pair with equal key whose amounts differ by no more than the tolerance
+-- inputs: free_line, taken, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base,
+--   $both, $rounding
+-- output: rows of taken: pairs that are each other's best (least difference, then nearest date)
+INSERT INTO taken
+WITH free AS (
+    SELECT free_line.*
+    FROM free_line
+    ANTI JOIN taken ON free_line.lid = taken.lid
+),
+
+candidate AS (
+    SELECT
+        source_line.lid AS source_lid,
+        target_line.lid AS target_lid,
+        target_line.amount - source_line.amount AS residual,
+        abs(target_line.period - source_line.period) AS days,
+        greatest(source_line.period, target_line.period) AS cleared_on,
+        source_line.feed || ' ' || source_line.line_id AS source_name,
+        target_line.feed || ' ' || target_line.line_id AS target_name,
+        half_unit.half,
+        CAST(
+            CASE $base
+                WHEN 'source' THEN abs(source_line.amount)
+                WHEN 'target' THEN abs(target_line.amount)
+                ELSE greatest(abs(source_line.amount), abs(target_line.amount))
+            END AS DECIMAL(24, 4)
+        ) * CAST($fraction AS DECIMAL(10, 8)) AS share
+    FROM free AS source_line
+    INNER JOIN free AS target_line
+        ON
+            source_line.match_key = target_line.match_key
+            AND source_line.entity = target_line.entity
+            AND source_line.currency = target_line.currency
+    INNER JOIN half_unit ON source_line.currency = half_unit.currency
+    WHERE
+        source_line.side = 'source'
+        AND target_line.side = 'target'
+        AND target_line.period - source_line.period BETWEEN $first_day AND $last_day
+),
+
+allowed AS (
+    SELECT *
+    FROM candidate
+    WHERE
+        CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
+            WHEN $rounding THEN half
+            WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
+            ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
+        END
+),
+
+ranked AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY source_lid ORDER BY abs(residual), days, target_name
+        ) AS of_source,
+        row_number() OVER (
+            PARTITION BY target_lid ORDER BY abs(residual), days, source_name
+        ) AS of_target
+    FROM allowed
+)
+
+SELECT
+    unnest([source_lid, target_lid]) AS lid,
+    $pass AS pass,
+    source_lid AS match_lid,
+    unnest([target_lid, source_lid]) AS other_lid,
+    cleared_on,
+    unnest([residual, 0]) AS residual
+FROM ranked
+WHERE of_source = 1 AND of_target = 1

@@ -1,0 +1,137 @@
+"""The matching passes: each consumes what it matches, in the order of the configuration.
+
+What a pass means is in sql/pass_*.sql; here is only which statement runs, and until when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import polars as pl
+
+from tieout.engine.duck import Engine
+from tieout.errors import TieoutError
+from tieout.money import FINE_AMOUNT, known_currencies, minor_units
+from tieout.settings import Kind, Pass, Reconciliation
+
+MOST_ROUNDS = 10_000
+"""Each round of pairing equal lines takes at least one pair; a limit on top of that proof."""
+
+REPEATED, REVERSAL = 0, -1
+"""Pass numbers of what is consumed before the first pass."""
+
+
+def prepare(engine: Engine, reconciliation: Reconciliation) -> None:
+    """Make the tables that passes fill, from view working_line; set repeats and reversals aside."""
+    engine.frame("half_unit", _half_units())
+    engine.frame("pass_name", _pass_names(reconciliation))
+    engine.run("line_row")
+    engine.run("line")
+    engine.run("taken")
+    engine.run("repeats")
+    engine.run("take_repeats")
+    engine.run("take_reversals")
+
+
+def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -> None:
+    """Run one pass (numbered from 1) over what is still free.
+
+    Raises TieoutError when pairing does not come to an end within MOST_ROUNDS.
+    """
+    first_day, last_day = rule.days or timing
+    window = {"pass": number, "first_day": first_day, "last_day": last_day}
+    if rule.shape == "one_to_one":
+        engine.run("pass_one_to_one", **window)
+        engine.run("loose_line")
+        engine.run("free_line", **{"pass": number})
+        near = window | _tolerance(rule, rule.tolerance.base)
+        _until_none(lambda: engine.run("pass_one_to_one_kth", **window), rule)
+        _until_none(lambda: engine.run("pass_one_to_one_near", **near), rule)
+        return
+    engine.run("loose_line")
+    engine.run("free_line", **{"pass": number})
+    if rule.shape == "many_to_many":
+        engine.run("pass_many_to_many", **window, **_tolerance(rule, rule.tolerance.base))
+        return
+    many, direction = ("source", 1) if rule.shape == "many_to_one" else ("target", -1)
+    base = {many: "many", "larger": "larger"}.get(rule.tolerance.base, "single")
+    engine.run(
+        "pass_grouped",
+        many=many,
+        direction=direction,
+        received_by_target=rule.received_by_target,
+        **window,
+        **_tolerance(rule, base),
+    )
+
+
+def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) -> None:
+    """Give every line in scope that no pass took a break class, the finest key first."""
+    variance = "rating_variance" if source_kind == "usage" else "amount_mismatch"
+    engine.run("loose_line")
+    engine.run("diagnosis")
+    engine.run("diagnose_conflict")
+    for number, rule in enumerate(reconciliation.passes, 1):
+        engine.run("open_line", **{"pass": number})
+        engine.run("diagnose_duplicate", **{"pass": number, "sides": _one_by_one(rule)})
+        if rule.received_by_target:
+            engine.run("diagnose_late_usage", **{"pass": number})
+        engine.run("open_line", **{"pass": number})
+        if rule.shape == "one_to_one":
+            engine.run("diagnose_account", **{"pass": number})
+            near = {"pass": number, "variance": variance}
+            _until_none(lambda near=near: engine.run("diagnose_near", **near), rule)  # type: ignore[misc]
+        else:
+            engine.run("diagnose_account_group", **{"pass": number})
+            many = "target" if rule.shape == "one_to_many" else "source"
+            engine.run(
+                "diagnose_near_group", **{"pass": number, "many": many, "variance": variance}
+            )
+    engine.run("diagnose_missing")
+
+
+def _until_none(step: Callable[[], int], rule: Pass) -> None:
+    for _ in range(MOST_ROUNDS):
+        if step() == 0:
+            return
+    raise TieoutError(
+        f"pass {rule.name!r} is still pairing equal lines after {MOST_ROUNDS} rounds",
+        "give the pass a finer key: thousands of lines share key and amount",
+    )
+
+
+def _one_by_one(rule: Pass) -> Sequence[str]:
+    """The sides whose lines a pass takes singly, so that an equal second one is a duplicate."""
+    return {
+        "one_to_one": ["source", "target"],
+        "many_to_one": ["target"],
+        "one_to_many": ["source"],
+        "many_to_many": [],
+    }[rule.shape]
+
+
+def _tolerance(rule: Pass, base: str) -> dict[str, object]:
+    tolerance = rule.tolerance
+    return {
+        "absolute": tolerance.absolute,
+        "fraction": tolerance.percent / Decimal(100),
+        "base": base,
+        "both": tolerance.rule == "both",
+        "rounding": tolerance.label == "rounding",
+    }
+
+
+def _half_units() -> pl.DataFrame:
+    """Half a minor unit of every currency."""
+    codes = sorted(known_currencies())
+    halves = [Decimal(5).scaleb(-minor_units(code) - 1) for code in codes]
+    return pl.DataFrame(
+        {"currency": codes, "half": halves}, schema={"currency": pl.String, "half": FINE_AMOUNT}
+    )
+
+
+def _pass_names(reconciliation: Reconciliation) -> pl.DataFrame:
+    names = [(REPEATED, "repeated"), (REVERSAL, "reversal")]
+    names += [(n, rule.name) for n, rule in enumerate(reconciliation.passes, 1)]
+    return pl.DataFrame(names, schema={"pass": pl.Int32, "name": pl.String}, orient="row")

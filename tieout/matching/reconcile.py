@@ -1,0 +1,159 @@
+"""One reconciliation brought up to date with the lines that are published.
+
+Only what a change may touch is worked again: the changed lines, and all lines joined to them by a
+match key, however many passes away. What is left alone stays as published, so the result is the
+same as working everything at once, whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import chain
+
+from tieout.engine.duck import Engine, session
+from tieout.errors import TieoutError
+from tieout.matching import passes
+from tieout.matching.columns import outcomes
+from tieout.matching.inputs import (
+    SIDES,
+    Inputs,
+    fingerprint,
+    read_inputs,
+    show_lines,
+    side_kinds,
+    side_tables,
+)
+from tieout.matching.publish import Publisher
+from tieout.periods import DAY_FORMAT
+from tieout.settings import Reconciliation
+from tieout.workplace import Workplace
+
+Progress = Callable[[str, int, int], None]
+MOST_HOPS = 100
+"""Keys lead from line to line in two or three hops; more than this is a fault, not data."""
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """What one run of a reconciliation did. `days` are those whose outcomes were published."""
+
+    name: str
+    days: tuple[date, ...]
+    lines: int = 0
+    matched: int = 0
+    open: int = 0
+    duplicates: int = 0
+    changed_windows: int = 0
+
+
+def reconcile(
+    workplace: Workplace, name: str, *, run_id: str, progress: Progress | None = None
+) -> ReconcileReport:
+    """Match what is new, and publish the outcomes of every day that it touches.
+
+    Does nothing when no feed has changed. Raises FencedError when another run took over, and
+    ConfigurationError for keys that the lines do not have.
+    """
+    reconciliation = workplace.settings.reconciliations.get(name)
+    if reconciliation is None:
+        known = ", ".join(workplace.settings.reconciliations)
+        raise TieoutError(f"no reconciliation {name!r}", f"reconciliations are {known}")
+    publisher = Publisher.start(workplace, name, fingerprint(workplace, name), run_id)
+    if reconciliation.chain:
+        from tieout.matching.chain import reconcile_chain
+
+        return reconcile_chain(workplace, name, publisher)
+    tables = [t for side in SIDES for t in side_tables(reconciliation, side)]
+    inputs = read_inputs(workplace, tables, publisher.consumer)
+    if not inputs.dirty:
+        return ReconcileReport(name, ())
+    with session(workplace.store.root, workplace.settings.limits) as engine:
+        days = _choose_lines(engine, workplace, name, inputs)
+        _match(engine, workplace, name, reconciliation, progress or _silent)
+        return _publish(engine, workplace, name, inputs, days, publisher)
+
+
+def _choose_lines(
+    engine: Engine, workplace: Workplace, name: str, inputs: Inputs
+) -> list[date] | None:
+    """Make views working_line and affected; the days that may change, or None for all of them."""
+    show_lines(engine, workplace, name, "known_line", list(inputs.heads.values()))
+    if not inputs.consumed:
+        engine.connection.view("known_line").create_view("working_line", replace=True)
+        show_lines(engine, workplace, name, "dirty_line", [])
+        engine.run("affected")
+        return None
+    dirty = inputs.dirty
+    changed = [inputs.heads[place] for place in dirty] + inputs.was(workplace, dirty)
+    show_lines(engine, workplace, name, "dirty_line", changed)
+    for statement in ("affected", "known_link", "dirty_link", "reached"):
+        engine.run(statement)
+    for _ in range(MOST_HOPS):
+        if engine.run("affected_grow") + engine.run("reached_grow") == 0:
+            break
+    else:
+        raise TieoutError(
+            f"keys of {name!r} still lead to further lines after {MOST_HOPS} hops",
+            "a key that joins unrelated lines is too coarse; see the passes' keys",
+        )
+    engine.run("working_line")
+    return [row for row in engine.table("touched_days")["period"].to_list() if row is not None]
+
+
+def _match(
+    engine: Engine,
+    workplace: Workplace,
+    name: str,
+    reconciliation: Reconciliation,
+    progress: Progress,
+) -> None:
+    rules = reconciliation.passes
+    passes.prepare(engine, reconciliation)
+    for number, rule in enumerate(rules, 1):
+        progress(f"{name}: {rule.name}", number - 1, len(rules) + 1)
+        passes.run_pass(engine, number, rule, reconciliation.timing_days)
+    progress(f"{name}: why not", len(rules), len(rules) + 1)
+    passes.diagnose(engine, reconciliation, side_kinds(workplace, name)["source"])
+    progress(f"{name}: done", len(rules) + 1, len(rules) + 1)
+
+
+def _publish(
+    engine: Engine,
+    workplace: Workplace,
+    name: str,
+    inputs: Inputs,
+    days: Sequence[date] | None,
+    publisher: Publisher,
+) -> ReconcileReport:
+    timing = workplace.settings.reconciliations[name].timing_days
+    schema = outcomes("usage" in side_kinds(workplace, name).values())
+    table = f"outcomes/{name}"
+    touched = None if days is None else [f"{day:{DAY_FORMAT}}" for day in days]
+    prior = workplace.register.heads(table, touched)
+    kept = [] if touched is None else workplace.store.paths(prior.values())
+    engine.view("prior_outcome", kept, schema)
+    engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1])
+    stale = list(prior) if touched is None else touched
+    filled = engine.table("outcome_days")["period"].to_list() if days is None else days
+    frames = chain.from_iterable(
+        engine.batches("outcomes_of_day", workplace.settings.limits.batch_rows, day=day)
+        for day in filled
+    )
+    totals = publisher.write(frames, schema, stale)
+    consumed = {place: head.version for place, head in inputs.heads.items()}
+    published = publisher.publish(consumed)
+    return ReconcileReport(
+        name,
+        tuple(date.fromisoformat(day) for day in published),
+        lines=totals["lines"],
+        matched=totals["matched"],
+        open=totals["open"],
+        duplicates=totals["duplicate"],
+        changed_windows=len(inputs.dirty),
+    )
+
+
+def _silent(_label: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""

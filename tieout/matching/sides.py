@@ -1,0 +1,163 @@
+"""The two sides of a reconciliation as the engine sees them: common columns, scope and match keys.
+
+Expressions are built from validated column names, never from text, so that the statements in sql/
+stay static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import duckdb
+from duckdb import (
+    CaseExpression,
+    CoalesceOperator,
+    ColumnExpression,
+    ConstantExpression,
+    FunctionExpression,
+)
+
+from tieout.errors import ConfigurationError
+from tieout.lines.columns import UNMAPPED, columns
+from tieout.model import SideName
+from tieout.settings import Kind, Reconciliation, Side
+
+Expression = duckdb.Expression
+
+SEPARATOR = "\x1f"
+"""Between the parts of a match key; no validated text column may hold it."""
+
+_PASSED_ON = (
+    "feed",
+    "line_id",
+    "extract_sha256",
+    "row_number",
+    "received_on",
+    "entity",
+    "currency",
+    "occurred_on",
+    "period",
+)
+_LEDGER_ONLY = ("account", "account_class", "journal_ref", "reversal_of")
+
+_REFS: dict[Kind, tuple[str, ...]] = {
+    "settlement": ("payment_ref", "settlement_batch", "line_id"),
+    "usage": ("subscription_ref", "customer_ref", "line_id"),
+    "invoice": ("invoice_ref", "line_id"),
+    "ledger": ("line_ref", "document_ref", "batch_ref", "journal_ref", "line_id"),
+    "event": ("subject_ref", "event_id", "line_id"),
+}
+
+
+def component(kind: Kind) -> Expression:
+    """What a line is for: category, tax or revenue, meter. Keys and variance classes use it."""
+    text = ConstantExpression
+    if kind == "invoice":
+        tax = ColumnExpression("line_type") == text("tax")
+        return CaseExpression(tax, text("tax")).otherwise(text("revenue"))
+    if kind == "ledger":
+        account_class = ColumnExpression("account_class")
+        deferred = account_class == text("deferred_revenue")
+        plain = CaseExpression(deferred, text("revenue")).otherwise(account_class)
+        return CoalesceOperator(ColumnExpression("category"), plain)
+    return ColumnExpression({"settlement": "category", "usage": "meter", "event": "type"}[kind])
+
+
+def check_keys(name: str, reconciliation: Reconciliation, kinds: dict[SideName, Kind]) -> None:
+    """Refuse key and scope columns that a side's kind does not have. Raises ConfigurationError."""
+    for side_name, side in (("source", reconciliation.source), ("target", reconciliation.target)):
+        kind = kinds["source" if side_name == "source" else "target"]
+        allowed = {*columns(kind), "component"}
+        named = [
+            (f"{p.name}.key.{side_name}", getattr(p.key, side_name)) for p in reconciliation.passes
+        ]
+        named.append((f"{side_name}.where", tuple(side.where) if side else ()))
+        for place, used in named:
+            for column in used:
+                if column not in allowed:
+                    raise ConfigurationError(
+                        f"{kind} lines have no column {column!r}",
+                        f"columns are {', '.join(sorted(allowed))}",
+                        f"reconciliations.{name}.{place}",
+                    )
+
+
+def project(
+    relation: duckdb.DuckDBPyRelation,
+    kind: Kind,
+    side_name: SideName,
+    side: Side,
+    keys: Sequence[Sequence[str]],
+    source: Side | None = None,
+) -> duckdb.DuckDBPyRelation:
+    """Lines of one side (columns of its kind) in the engine's common columns.
+
+    Grain: one line; source lines out of scope are left out, target lines out of scope stay (they
+    may be what a source line was wrongly posted to). `keys`: the key columns of each pass. Where
+    both sides read the same feeds, the target needs `source`: a source line is not its own target.
+    """
+    scope = _scope(kind, side)
+    if side_name == "source":
+        relation = relation.filter(scope)
+    elif source is not None:
+        shared = ColumnExpression("feed").isin(*(ConstantExpression(f) for f in source.feeds))
+        relation = relation.filter(scope | ~(shared & _scope(kind, source)))
+    amount = ColumnExpression("amount")
+    own = [
+        ConstantExpression(side_name).alias("side"),
+        *(ColumnExpression(c) for c in _PASSED_ON),
+        (-amount if side.sign < 0 else amount).alias("amount"),
+        component(kind).alias("component"),
+        CoalesceOperator(*(ColumnExpression(c) for c in _REFS[kind])).alias("ref"),
+        scope.alias("in_scope"),
+        FunctionExpression("list_value", *(_key(kind, parts) for parts in keys)).alias("keys"),
+        _finest(kind, keys).alias("finest"),
+        *(_ledger_column(kind, c) for c in _LEDGER_ONLY),
+    ]
+    return relation.select(*own)
+
+
+def _scope(kind: Kind, side: Side) -> Expression:
+    """Whether a line takes part. A posting on an unmapped account never does by its class."""
+    conditions = [
+        (component(kind) if column == "component" else ColumnExpression(column)).isin(
+            *(ConstantExpression(value) for value in values)
+        )
+        for column, values in sorted(side.where.items())
+    ]
+    if kind == "ledger":
+        conditions.append(ColumnExpression("account_class") != ConstantExpression(UNMAPPED))
+    if not conditions:
+        return ConstantExpression(True)
+    every = reduce(lambda a, b: a & b, conditions)
+    return CoalesceOperator(every, ConstantExpression(False))
+
+
+def _key(kind: Kind, parts: Sequence[str]) -> Expression:
+    """The parts as one text; NULL as soon as one part is."""
+    texts = [
+        (component(kind) if part == "component" else ColumnExpression(part)).cast("VARCHAR")
+        for part in parts
+    ]
+    return reduce(
+        lambda a, b: FunctionExpression(
+            "||", FunctionExpression("||", a, ConstantExpression(SEPARATOR)), b
+        ),
+        texts,
+    )
+
+
+def _finest(kind: Kind, keys: Sequence[Sequence[str]]) -> Expression:
+    """Number of the first pass for which the line has a key."""
+    first = ConstantExpression(None).cast("INTEGER")
+    for number, parts in reversed(list(enumerate(keys, 1))):
+        whole = _key(kind, parts).isnotnull()
+        first = CaseExpression(whole, ConstantExpression(number)).otherwise(first)
+    return first
+
+
+def _ledger_column(kind: Kind, column: str) -> Expression:
+    if kind == "ledger":
+        return ColumnExpression(column)
+    return ConstantExpression(None).cast("VARCHAR").alias(column)
