@@ -1,0 +1,75 @@
+"""Breaks: lines the other side can no longer answer, and extracts that do not tie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from tieout.errors import TieoutError
+from tieout.explanation import explain
+from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break
+from tieout.money import NO_CURRENCY
+from tieout.periods import Period
+from tieout.statement import delivery_gap
+from tieout.statement_inputs import reading
+from tieout.workplace import Workplace
+
+
+def breaks(
+    workplace: Workplace, name: str, period: Period, break_class: str | None = None
+) -> list[Break]:
+    """Every break of a period: first the lines, by day, side and line; then the deliveries.
+
+    Raises TieoutError for an unknown reconciliation or class.
+    """
+    if break_class is not None and break_class not in BREAK_CLASSES:
+        raise TieoutError(f"no break class {break_class!r}", f"one of {', '.join(BREAK_CLASSES)}")
+    with reading(workplace, name, [period]) as (engine, through):
+        lines = engine.table("breaks", **through.parameters())
+        deliveries = engine.table("delivery_breaks")
+    found = [_of_line(name, row, through.latest) for row in lines.iter_rows(named=True)]
+    found += _of_deliveries(name, deliveries.iter_rows(named=True), through.latest)
+    return [b for b in found if break_class in (None, b.break_class)]
+
+
+def _of_line(name: str, row: Mapping[str, Any], known_through: date) -> Break:
+    return Break(
+        reconciliation=name,
+        break_class=row["break_class"],
+        side=row["side"],
+        feed=row["feed"],
+        line_id=row["line_id"],
+        ref=row["ref"],
+        entity=row["entity"],
+        currency=row["currency"],
+        amount=row["amount"],
+        occurred_on=row["occurred_on"] or row["period"],
+        period=row["period"],
+        age_days=max(0, (known_through - row["period"]).days),
+        explanation=explain(row),
+        counterpart=row["counterpart"],
+    )
+
+
+def _of_deliveries(
+    name: str, rows: Iterator[Mapping[str, Any]], known_through: date
+) -> Iterator[Break]:
+    for row in rows:
+        day, ref = row["received_on"], row["ref"]
+        yield Break(
+            reconciliation=name,
+            break_class=row["break_class"],
+            side=row["side"],
+            feed=row["feed"],
+            line_id=f"{row['feed']}@{day}" + (f"/{ref}" if ref else ""),
+            ref=ref,
+            entity=row["entity"] or ALL_ENTITIES,
+            currency=row["currency"] or NO_CURRENCY,
+            amount=delivery_gap(row),
+            occurred_on=day,
+            period=day,
+            age_days=max(0, (known_through - day).days),
+            explanation=row["explanation"],
+            counterpart=None,
+        )

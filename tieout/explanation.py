@@ -1,0 +1,182 @@
+"""One sentence for a break, with its figures, for somebody who keeps books and not databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tieout.money import text_amount
+
+Row = Mapping[str, Any]
+"""One row of the outcomes table (tieout.matching.columns)."""
+
+
+def explain(row: Row) -> str:
+    """The sentence for an open line, by its break class."""
+    if row["counterpart"] is not None and row["other_period"] is None:
+        return _broken_link(row)
+    return _SENTENCES[row["break_class"]](row)
+
+
+def _own(row: Row) -> str:
+    named = _line(row["amount"], row["currency"], row["ref"], row["feed"], row["period"])
+    if row["group_member"] and row["group_count"] > 1:
+        return f"{named}, one of {_group(row, row['currency'])},"
+    return named
+
+
+def _line(amount: Decimal, currency: str, ref: str, feed: str, period: date) -> str:
+    return f"{_money(amount, currency)} of {ref} ({feed}, {period})"
+
+
+def _group(row: Row, currency: str) -> str:
+    return f"{row['group_count']} lines that sum to {_money(row['group_amount'], currency)}"
+
+
+def _faces_group(row: Row) -> bool:
+    """Whether the row is a single line, and several lines together stand against it."""
+    return row["group_amount"] is not None and not row["group_member"] and row["group_count"] > 1
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{text_amount(amount, currency)} {currency}"
+
+
+def _other(row: Row) -> str:
+    named = f"{row['counterpart']} ({row['counterpart_feed']}, {row['other_period']})"
+    if _faces_group(row):
+        return f"{_group(row, row['other_currency'])}, among them {named}"
+    return named
+
+
+def _against(row: Row) -> str:
+    if _faces_group(row):
+        return _other(row)
+    return f"{_money(row['other_amount'], row['other_currency'])} of {_other(row)}"
+
+
+def _due(row: Row) -> str:
+    due: date = row["due_on"]
+    return f"by {due:%Y-%m-%d}"
+
+
+def _broken_link(row: Row) -> str:
+    """A chain: the line is matched in the first reconciliation, its match a break in the second."""
+    what = row["break_class"].replace("_", " ")
+    return (
+        f"{_own(row)} is billed on {row['counterpart']} ({row['counterpart_feed']}), and that line "
+        f"is a break on its own way to the ledger: {what}."
+    )
+
+
+def _missing_in_target(row: Row) -> str:
+    return f"{_own(row)} has no counterpart: none arrived {_due(row)}."
+
+
+def _missing_in_source(row: Row) -> str:
+    return f"{_own(row)} has nothing behind it: no source line for it arrived {_due(row)}."
+
+
+def _duplicate(row: Row) -> str:
+    if (row["counterpart_feed"], row["counterpart"]) == (row["feed"], row["line_id"]):
+        return _contradiction(row)
+    return f"{_own(row)} repeats {_other(row)}, which is matched already; one of them is too many."
+
+
+def _contradiction(row: Row) -> str:
+    """The same line in a later extract, and not what it was in the first."""
+    first = _money(row["other_amount"], row["other_currency"])
+    return (
+        f"{_own(row)} is another delivery of line {row['line_id']}, on {row['received_on']} and "
+        f"with other content; the first counts: {first} in {row['other_entity']} on "
+        f"{row['other_period']}."
+    )
+
+
+def _variance(what: str) -> Callable[[Row], str]:
+    def sentence(row: Row) -> str:
+        own, other = row["amount"], row["other_amount"]
+        if row["group_member"]:
+            own = row["group_amount"]
+        elif row["group_amount"] is not None:
+            other = row["group_amount"]
+        return (
+            f"{_own(row)} stands against {_against(row)}: {what} differs by "
+            f"{_money(other - own, row['currency'])}."
+        )
+
+    return sentence
+
+
+def _account(row: Row) -> str:
+    if row["other_account"] is None:
+        return (
+            f"{_own(row)} agrees with {_other(row)}, but that line is none of those this "
+            f"reconciliation expects."
+        )
+    return (
+        f"{_own(row)} was posted to account {row['other_account']} by {_other(row)}, which this "
+        f"reconciliation does not expect."
+    )
+
+
+def _unmapped(row: Row) -> str:
+    return (
+        f"{_own(row)} was posted to account {row['other_account']} by {_other(row)}; "
+        f"that account is in no account map."
+    )
+
+
+def _entity(row: Row) -> str:
+    return f"{_own(row)} is of {row['entity']}, not of {row['other_entity']} as {_other(row)}."
+
+
+def _currency(row: Row) -> str:
+    return f"{_own(row)} stands against {_against(row)}: another currency."
+
+
+def _cut_off(row: Row) -> str:
+    return (
+        f"{_own(row)} agrees with {_other(row)}, but lies {_apart(row)} and a month end apart "
+        f"from it; it was due {_due(row)}."
+    )
+
+
+def _late(row: Row) -> str:
+    return (
+        f"{_own(row)} agrees with {_other(row)}, but lies {_apart(row)} apart from it, outside "
+        f"the days allowed; it was due {_due(row)}."
+    )
+
+
+def _apart(row: Row) -> str:
+    days = abs((row["other_period"] - row["period"]).days)
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
+def _late_usage(row: Row) -> str:
+    return (
+        f"{_own(row)} was received on {row['received_on']}, after invoice line {_other(row)} "
+        f"had been issued without it; it is not billed."
+    )
+
+
+_SENTENCES: dict[str, Callable[[Row], str]] = {
+    "missing_in_target": _missing_in_target,
+    "missing_in_source": _missing_in_source,
+    "duplicate_in_source": _duplicate,
+    "duplicate_in_target": _duplicate,
+    "amount_mismatch": _variance("the amount"),
+    "fee_variance": _variance("the fee"),
+    "tax_variance": _variance("the tax"),
+    "rating_variance": _variance("the rated amount"),
+    "account_mismatch": _account,
+    "unmapped_account": _unmapped,
+    "entity_mismatch": _entity,
+    "currency_mismatch": _currency,
+    "period_mismatch": _cut_off,
+    "late_arrival": _late,
+    "late_usage": _late_usage,
+}

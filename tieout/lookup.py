@@ -1,0 +1,231 @@
+"""Everything known of one line, invoice, payment, batch or journal, across all systems.
+
+What is asked for is a reference as a sender writes it. Lines that carry it are found first, then
+the lines that a match joins to them, then what was refused or proven of it on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+import polars as pl
+
+from tieout.explanation import explain
+from tieout.formats.catalogue import format_of
+from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
+from tieout.lines.columns import COMMON, columns
+from tieout.money import LINE_AMOUNT, plain_amount
+from tieout.settings import Kind
+from tieout.statement_inputs import delivered_through
+from tieout.workplace import Workplace
+
+MOST_LINES = 200
+"""Lines shown of one kind of answer; a batch may have a hundred thousand. The rest is counted."""
+
+Place = tuple[str, str, int, str]
+"""Where a line came from: feed, sha256 of the extract, row, line_id."""
+Condition = Callable[[Kind], pl.Expr]
+_OWN_REFS = frozenset({"line_id", "correlation_id", "settlement_batch", "reversal_of", "event_id"})
+
+
+def find(workplace: Workplace, ref: str) -> LookupResult:
+    """Look a reference up in the lines, outcomes, quarantine and delivery checks of every feed.
+
+    A line carries it when its line_id or any of its references is equal to it, or when it was made
+    from the row of that id (`<id>:fee`). Sorted by day, feed and line; at most MOST_LINES of each.
+    """
+    asked, count = _lines(workplace, _carries(ref), "asked")
+    outcomes = _outcomes(workplace, asked)
+    known = {(one.feed, one.line_id) for one in asked}
+    others = {
+        (o.counterpart_feed, o.counterpart)
+        for found in outcomes.values()
+        for o in found
+        if o.outcome == "matched" and o.counterpart_feed and o.counterpart
+    }
+    joined = _named_lines(workplace, sorted(others - known)[:MOST_LINES])
+    outcomes |= _outcomes(workplace, joined)
+    lines = [
+        replace(one, outcomes=tuple(outcomes.get(_place(one), ()))) for one in [*asked, *joined]
+    ]
+    return LookupResult(
+        ref,
+        tuple(lines),
+        tuple(_refused(workplace, ref)),
+        tuple(_deliveries(workplace, ref)),
+        count - len(asked),
+    )
+
+
+def _place(one: FoundLine) -> Place:
+    return one.feed, one.extract_sha256, one.row_number, one.line_id
+
+
+def _carries(ref: str) -> Condition:
+    def condition(kind: Kind) -> pl.Expr:
+        names = [c for c in columns(kind) if c in _OWN_REFS or c.endswith("_ref")]
+        same = pl.any_horizontal(pl.col(c) == ref for c in names)
+        return same | pl.col("line_id").str.starts_with(f"{ref}:")
+
+    return condition
+
+
+def _lines(
+    workplace: Workplace, condition: Condition, found_as: Literal["asked", "matched"]
+) -> tuple[list[FoundLine], int]:
+    """The first lines that a condition holds for, over all feeds, and how many there are."""
+    found: list[FoundLine] = []
+    count = 0
+    for feed in workplace.settings.feeds:
+        paths = _paths(workplace, f"lines/{feed}")
+        if not paths:
+            continue
+        kind = format_of(workplace.settings, feed).kind
+        rows = pl.scan_parquet(paths).filter(condition(kind)).collect(engine="streaming")
+        count += rows.height
+        files = _file_names(workplace, feed) if rows.height else {}
+        first = rows.sort("period", "line_id", "row_number", "extract_sha256").head(MOST_LINES)
+        found += [_found(row, kind, files, found_as) for row in first.iter_rows(named=True)]
+    found.sort(key=lambda one: (one.period, one.feed, one.line_id, one.row_number))
+    return found[:MOST_LINES], count
+
+
+def _named_lines(workplace: Workplace, names: Sequence[tuple[str, str]]) -> list[FoundLine]:
+    """The lines of given feeds and ids."""
+    if not names:
+        return []
+    feeds: dict[str, list[str]] = {}
+    for feed, line_id in names:
+        feeds.setdefault(feed, []).append(line_id)
+    wanted = pl.any_horizontal(
+        (pl.col("feed") == feed) & pl.col("line_id").is_in(ids) for feed, ids in feeds.items()
+    )
+    return _lines(workplace, lambda _kind: wanted, "matched")[0]
+
+
+def _paths(workplace: Workplace, table: str, partitions: Sequence[str] | None = None) -> list[str]:
+    heads = workplace.register.heads(table, partitions)
+    return workplace.store.paths(head for head in heads.values() if head.rows)
+
+
+def _file_names(workplace: Workplace, feed: str) -> dict[str, str]:
+    """Names of the feed's extracts by sha256."""
+    return {e.sha256: e.name for e in workplace.register.extracts(feed, current=False)}
+
+
+def _found(
+    row: Mapping[str, Any],
+    kind: Kind,
+    files: Mapping[str, str],
+    found_as: Literal["asked", "matched"],
+) -> FoundLine:
+    own = [c for c in columns(kind) if c not in COMMON] + ["correlation_id"]
+    return FoundLine(
+        found_as=found_as,
+        kind=kind,
+        feed=row["feed"],
+        line_id=row["line_id"],
+        file=files.get(row["extract_sha256"], ""),
+        extract_sha256=row["extract_sha256"],
+        row_number=row["row_number"],
+        received_on=row["received_on"],
+        entity=row["entity"],
+        currency=row["currency"],
+        amount=row["amount"],
+        occurred_on=row["occurred_on"],
+        period=row["period"],
+        details={n: _text(row[n], row, kind, n) for n in own if row[n] is not None},
+    )
+
+
+def _text(value: object, row: Mapping[str, Any], kind: Kind, name: str) -> str:
+    """A value as text: money to the minor unit, other decimals without zeros that only fill up."""
+    if not isinstance(value, Decimal):
+        return str(value)
+    if columns(kind)[name] == LINE_AMOUNT:
+        own = "presentment_currency" if name.startswith("presentment_") else "currency"
+        return plain_amount(value, row[own] or row["currency"])
+    shown = f"{value:f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def _outcomes(workplace: Workplace, lines: Sequence[FoundLine]) -> dict[Place, list[LineOutcome]]:
+    """What became of lines, in every reconciliation that their feed takes part in."""
+    found: dict[Place, list[LineOutcome]] = {}
+    wanted = {_place(one) for one in lines}
+    ids = sorted({one.line_id for one in lines})
+    days = sorted({one.period.isoformat() for one in lines})
+    for name in workplace.settings.reconciliations if lines else ():
+        paths = _paths(workplace, f"outcomes/{name}", days)
+        if not paths:
+            continue
+        rows = pl.scan_parquet(paths).filter(pl.col("line_id").is_in(ids)).collect()
+        ends = delivered_through(workplace, name)
+        for row in rows.iter_rows(named=True):
+            place = (row["feed"], row["extract_sha256"], row["row_number"], row["line_id"])
+            if place in wanted:
+                through = ends.target if row["side"] == "source" else ends.source
+                found.setdefault(place, []).append(_outcome(name, row, through))
+    return found
+
+
+def _outcome(name: str, row: Mapping[str, Any], through: date) -> LineOutcome:
+    outcome = row["outcome"]
+    if outcome == "open":
+        outcome = "timing" if row["due_on"] > through else "break"
+    return LineOutcome(
+        reconciliation=name,
+        side=row["side"],
+        outcome=outcome,
+        rule=row["pass"],
+        break_class=row["break_class"] if outcome == "break" else None,
+        counterpart_feed=row["counterpart_feed"],
+        counterpart=row["counterpart"],
+        match_ref=row["match_ref"],
+        cleared_on=row["cleared_on"],
+        due_on=row["due_on"],
+        residual=row["residual"],
+        explanation=_sentence(outcome, row),
+    )
+
+
+def _sentence(outcome: str, row: Mapping[str, Any]) -> str:
+    if outcome == "break":
+        return explain(row)
+    if outcome == "timing":
+        return f"Not matched yet; its counterpart may still come until {row['due_on']}."
+    if outcome == "duplicate":
+        return "Delivered before with the same content; counted once, here as a duplicate."
+    other = f"{row['counterpart']} ({row['counterpart_feed']})" if row["counterpart"] else "itself"
+    sentence = f"Matched by {row['pass']} with {other}, complete on {row['cleared_on']}"
+    if row["residual"]:
+        left = plain_amount(row["residual"], row["currency"])
+        sentence += f", leaving {left} {row['currency']}"
+    return sentence + "."
+
+
+def _refused(workplace: Workplace, ref: str) -> Iterator[RefusedRow]:
+    """Rows in quarantine whose id is the reference, or that hold it as one of their cells."""
+    cell = json.dumps(ref, ensure_ascii=False)
+    holds = (pl.col("line_id") == ref) | pl.col("row").str.contains(cell, literal=True)
+    names = [f.name for f in fields(RefusedRow)]
+    for row in _stage(workplace, "quarantine", holds):
+        yield RefusedRow(**{name: row[name] for name in names})
+
+
+def _deliveries(workplace: Workplace, ref: str) -> Iterator[DeliveryCheck]:
+    names = [f.name for f in fields(DeliveryCheck)]
+    for row in _stage(workplace, "deliveries", pl.col("ref") == ref):
+        yield DeliveryCheck(**{name: row[name] for name in names})
+
+
+def _stage(workplace: Workplace, stage: str, condition: pl.Expr) -> Iterable[dict[str, Any]]:
+    for feed in workplace.settings.feeds:
+        if paths := _paths(workplace, f"{stage}/{feed}"):
+            rows = pl.scan_parquet(paths).filter(condition).head(MOST_LINES).collect()
+            yield from rows.sort("received_on", "extract_sha256").iter_rows(named=True)

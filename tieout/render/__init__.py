@@ -1,0 +1,1 @@
+"""Statements and breaks as text, Markdown, HTML, workbook and chart: pure functions."""

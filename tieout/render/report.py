@@ -1,0 +1,181 @@
+"""The completeness report: one compact table over all reconciliations, entities and currencies."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tieout.model import Figure, Statement
+from tieout.money import NO_CURRENCY
+from tieout.render.layout import (
+    accepts_any,
+    brief_amount,
+    classes_in_order,
+    count_of,
+    entity_text,
+    percent_text,
+    printable,
+)
+
+COLUMNS = ("received", "matched", "in transit", "timing", "breaks", "unexplained")
+_WIDTH = 100
+_ROWS = ("received", "matched", "matched_in_transit", "timing", "breaks", "unexplained")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the report; `figures` in the order of COLUMNS, shares in percent."""
+
+    statement: Statement
+    figures: tuple[Figure, ...]
+
+    @property
+    def entity(self) -> str:
+        """The entity in words."""
+        return entity_text(self.statement.entity)
+
+    @property
+    def by_count(self) -> Decimal:
+        """Matched share of the lines received."""
+        return self.statement.completeness["count"]
+
+    @property
+    def by_amount(self) -> Decimal:
+        """Matched share of the amount received."""
+        return self.statement.completeness["amount"]
+
+
+def entries(given: Sequence[Statement]) -> list[Entry]:
+    """One entry for each statement, in the order given."""
+    return [Entry(one, tuple(one.rows[name] for name in _ROWS)) for one in given]
+
+
+def text(given: Sequence[Statement]) -> str:
+    """The report as text: two lines a statement, counts above amounts; ends with a newline.
+
+    Amounts are shown to the currency's minor unit; a difference that would round to nothing keeps
+    its digits. Statements of which no line was accepted are summed up below their reconciliation.
+    """
+    found = entries(given)
+    full = [one for one in found if accepts_any(one.statement)]
+    table = iter(_table(full))
+    lines = [next(table)]
+    for title in dict.fromkeys(map(_title, found)):
+        lines += ["", printable(title)]
+        for _ in [one for one in full if _title(one) == title]:
+            lines += [next(table), next(table)]
+        lines += _not_accepted(
+            [o for o in found if _title(o) == title and not accepts_any(o.statement)]
+        )
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def totals(given: Sequence[Statement]) -> dict[str, dict[str, int]]:
+    """Lines by reconciliation and column, over entities, currencies and both sides.
+
+    Counts only: amounts of different currencies have no sum.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for entry in entries(given):
+        counts = found.setdefault(entry.statement.reconciliation, dict.fromkeys(COLUMNS, 0))
+        for column, figure in zip(COLUMNS, entry.figures, strict=True):
+            counts[column] += figure.count
+    return found
+
+
+def totals_text(given: Sequence[Statement]) -> str:
+    """The same as a small table of lines, both sides together; ends with a newline."""
+    found = totals(given)
+    rows = [["lines of both sides", *COLUMNS]]
+    rows += [[printable(n), *(f"{c:,}" for c in counts.values())] for n, counts in found.items()]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [
+                f"{row[0]:<{widths[0]}}",
+                *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def does_it_hold(given: Sequence[Statement]) -> str:
+    """Whether every statement explains every line, and whether all that was due could be read."""
+    failing = [one for one in given if not one.holds]
+    if not failing:
+        holds = "Every line received is explained: unexplained is 0 everywhere."
+        classes = classes_in_order({name for one in given for name in one.delivery})
+        return f"{holds} But deliveries have breaks: {', '.join(classes)}." if classes else holds
+    names = ", ".join(
+        f"{one.reconciliation} {one.entity} {one.currency} {one.side}" for one in failing[:5]
+    )
+    more = f" and {len(failing) - 5} more" if len(failing) > 5 else ""
+    return f"{len(failing)} of {len(given)} statements do NOT hold: {names}{more}."
+
+
+def _title(one: Entry) -> str:
+    return f"{one.statement.reconciliation}, {one.statement.period}"
+
+
+def _table(found: Sequence[Entry]) -> list[str]:
+    """The heading, then two lines for each entry."""
+    columns = [_column(found, n) for n in range(len(COLUMNS))]
+    columns.append([cell for e in found for cell in map(percent_text, (e.by_count, e.by_amount))])
+    words = [[printable(one.entity), one.statement.currency, one.statement.side] for one in found]
+    heads = ["entity", "cur", "side", *COLUMNS, "complete"]
+    widths = [
+        max(len(head), *(len(row[n]) for row in words), 0) for n, head in enumerate(heads[:3])
+    ]
+    widths += [max(len(h), *map(len, c), 0) for h, c in zip(heads[3:], columns, strict=True)]
+    gap = "  " if sum(widths) + 2 * len(widths) <= _WIDTH else " "
+    lines = [_line(heads, widths, gap)]
+    for n, row in enumerate(words):
+        lines.append(_line([*row, *(column[2 * n] for column in columns)], widths, gap))
+        lines.append(_line(["", "", "", *(c[2 * n + 1] for c in columns)], widths, gap))
+    return lines
+
+
+def _column(found: Sequence[Entry], n: int) -> list[str]:
+    """Count and amount of one column in turn."""
+    return [
+        cell
+        for entry in found
+        for cell in (
+            f"{entry.figures[n].count:,}",
+            brief_amount(entry.figures[n].amount, entry.statement.currency),
+        )
+    ]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
+    words = [f"{cell:<{width}}" for cell, width in zip(cells[:3], widths[:3], strict=True)]
+    figures = [f"{cell:>{width}}" for cell, width in zip(cells[3:], widths[3:], strict=True)]
+    return gap.join([" ".join(words), *figures])
+
+
+def _not_accepted(found: Sequence[Entry]) -> list[str]:
+    """What was received and not accepted where nothing else was, in a sentence for each side."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for one in found:
+        of_side = groups.setdefault(one.statement.side, {})
+        of_side.setdefault(one.entity, []).append(_received(one))
+    lines = []
+    for side, by_entity in groups.items():
+        told = "; ".join(f"{printable(name)} {', '.join(f)}" for name, f in by_entity.items())
+        said = f"{side}, received and not accepted besides: {told}"
+        lines += textwrap.wrap(said, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def _received(one: Entry) -> str:
+    """`8 lines 20.00 USD`, or only the amount where a sender states no count."""
+    received, currency = one.figures[0], one.statement.currency
+    words = [count_of(received.count, "line")] if received.count else []
+    if received.amount or not words:
+        words.append(brief_amount(received.amount, currency))
+    words.append("without a currency" if currency == NO_CURRENCY else currency)
+    return " ".join(words)
