@@ -1,0 +1,1 @@
+"""A seeded software company whose extracts carry labelled breaks."""
