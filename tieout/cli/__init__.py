@@ -1,0 +1,1 @@
+"""The commands that need no orchestrator; each module is loaded when its command is called."""

@@ -1,0 +1,91 @@
+"""`tieout line`: everything known of one line, invoice, payment, batch or journal."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+
+import click
+
+from tieout.cli.common import Places, examples, known_span, located, read_home, say, write
+from tieout.found import DeliveryCheck, FoundLine, LookupResult, RefusedRow
+from tieout.lookup import find
+from tieout.money import text_amount
+from tieout.render.layout import count_of, printable
+
+
+@click.command(
+    epilog=examples("tieout line 8816194829190754", "tieout line INV-2026-000042 --json")
+)
+@click.argument("ref")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@located
+def line(places: Places, ref: str, as_json: bool) -> None:
+    """Show everything known of REF: a line, invoice, payment, batch or journal.
+
+    REF is written as the sender writes it. Found are the lines of every system that carry it, what
+    became of them in each reconciliation, the lines they were matched with, rows that were refused,
+    and what was proven of the batch.
+    """
+    with read_home(places) as workplace:
+        found = find(workplace, ref)
+        if found.empty:
+            span = known_span(workplace, workplace.settings.reconciliations)
+            say(
+                f"Nothing is known of {printable(ref)!r}. {span}\n"
+                "  -> write it as the sender does; upper and lower case differ"
+            )
+    if as_json:
+        write(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n", None)
+    elif not found.empty:
+        write("\n".join(_page(found)) + "\n", None)
+
+
+def _page(found: LookupResult) -> Iterator[str]:
+    asked = [one for one in found.lines if one.found_as == "asked"]
+    joined = [one for one in found.lines if one.found_as == "matched"]
+    parts = [
+        (f"{count_of(len(asked) + found.left_out, 'line')} with {found.ref}", map(_line, asked)),
+        ("matched with", map(_line, joined)),
+        ("refused (tieout quarantine show has the whole row)", map(_refused, found.refused)),
+        ("checks of the delivery", map(_delivery, found.deliveries)),
+    ]
+    first = True
+    for title, entries in parts:
+        shown = [row for entry in entries for row in entry]
+        if shown:
+            yield from [*([] if first else [""]), printable(title), "-" * len(printable(title))]
+            yield from shown
+            first = False
+        if title.endswith(found.ref) and found.left_out:
+            yield f"... and {count_of(found.left_out, 'more line')}"
+
+
+def _line(one: FoundLine) -> Iterator[str]:
+    amount = f"{text_amount(one.amount, one.currency)} {one.currency}"
+    yield printable(f"{one.feed}  {one.line_id}  {one.entity}  {amount}  {one.period}")
+    yield printable(f"    {one.kind} line, row {one.row_number} of {one.file}")
+    details = ", ".join(f"{name} {value}" for name, value in one.details.items())
+    yield from _indented(details)
+    for outcome in one.outcomes:
+        word = outcome.break_class or outcome.outcome
+        yield from _indented(f"{outcome.reconciliation}: {word}: {outcome.explanation}")
+    if not one.outcomes:
+        yield "    takes part in no reconciliation"
+
+
+def _refused(one: RefusedRow) -> Iterator[str]:
+    yield printable(f"{one.feed}  row {one.row_number} of {one.file}  {one.received_on}")
+    yield from _indented(f"{one.reason}: {one.message}")
+    yield from _indented(f"-> {one.remedy}")
+
+
+def _delivery(one: DeliveryCheck) -> Iterator[str]:
+    yield printable(f"{one.feed}  {one.received_on}  {one.check}: {one.break_class or 'holds'}")
+    if one.explanation:
+        yield from _indented(one.explanation)
+
+
+def _indented(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), 100, initial_indent="    ", subsequent_indent="      ")
