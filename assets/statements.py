@@ -1,0 +1,127 @@
+"""Statements: what was received, what became of it, and what is left unexplained, by day."""
+
+# No postponed annotations here: Dagster wants the context's type itself, not its name.
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+
+from assets.event_log import one_group
+from assets.links import links
+from assets.metadata import (
+    COLUMN_SCHEMA,
+    PARTITION_ROW_COUNT,
+    ROW_COUNT,
+    Metadata,
+    column_schema,
+    describe_partitions,
+    owner,
+    rows_in_all,
+)
+from assets.pages import chart_days, statement_page
+from assets.partitions import ONE_RUN, known_days, partitions
+from assets.resources import OpenWorkplace, clear_failures
+from tieout.breaks import breaks
+from tieout.model import Break, Statement
+from tieout.periods import DAY_FORMAT, Period
+from tieout.settings import Settings
+from tieout.stale import mark_stated, stale_days
+from tieout.statement import STATEMENTS, publish_statements, statements_of
+from tieout.workplace import Workplace
+
+STATEMENT_COLUMNS = {
+    "entity": "legal entity",
+    "currency": "currency of every amount in it",
+    "side": "source or target",
+    "json": "the statement, its amounts as text",
+}
+
+
+def statements(name: str, settings: Settings) -> dg.AssetsDefinition:
+    """The asset `statements/<reconciliation>`. Grain: one statement."""
+    about = settings.reconciliations[name]
+    days = partitions(settings)
+
+    @dg.asset(
+        key=["statements", name],
+        deps=[["matches", name]],
+        description=(
+            f"The completeness statement of {name}: received = not in the file + quarantined + "
+            "duplicates + accepted, and accepted = matched + in transit + timing + breaks. What is "
+            f"left is unexplained, and must be zero. {about.description}"
+        ).strip(),
+        group_name="statements",
+        owners=owner(settings),
+        kinds={"duckdb", "markdown"},
+        tags={"reconciliation": name},
+        metadata={COLUMN_SCHEMA: column_schema(STATEMENTS, STATEMENT_COLUMNS)},
+        partitions_def=days,
+        backfill_policy=ONE_RUN,
+    )
+    def publish(
+        context: dg.AssetExecutionContext, workplace: OpenWorkplace
+    ) -> Iterable[dg.AssetMaterialization | dg.MaterializeResult[None]]:
+        own = [date.fromisoformat(key) for key in context.partition_keys]
+        with clear_failures():
+            stale = stale_days(workplace, name)
+            before = workplace.register.heads(f"statements/{name}")
+            run_id = context.run.run_id
+            made = publish_statements(workplace, name, {*own, *stale.days}, run_id=run_id)
+            mark_stated(workplace, name, stale, run_id=run_id)
+            after = workplace.register.heads(f"statements/{name}")
+            changed = [d for d in made if before.get(d) is None or after[d] != before[d]]
+            shown = sorted({*context.partition_keys, *changed})
+            pages = _pages(workplace, name, made, shown)
+        describe_partitions(context, pages.items())
+        others = known_days(days, map(date.fromisoformat, changed), besides=context.partition_keys)
+        with one_group(context.instance, context.run.run_id):
+            for day in others:
+                yield dg.AssetMaterialization(context.asset_key, partition=day, metadata=pages[day])
+        yield dg.MaterializeResult()
+
+    return publish
+
+
+def _pages(
+    workplace: Workplace,
+    name: str,
+    made: Mapping[str, Sequence[Statement]],
+    days: Sequence[str],
+) -> dict[str, Metadata]:
+    """What the page of each day shows, and where the report of its month lies."""
+    if not days:
+        return {}
+    broken: dict[str, list[Break]] = defaultdict(list)
+    whole = Period(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))
+    for one in breaks(workplace, name, whole):
+        broken[str(one.period)].append(one)
+    history = _history(workplace, name, made, days)
+    count = rows_in_all(workplace, f"statements/{name}")
+    return {
+        day: {
+            **statement_page(name, day, history, broken[day]),
+            **links(workplace, day),
+            PARTITION_ROW_COUNT: len(made[day]),
+            ROW_COUNT: count,
+        }
+        for day in days
+    }
+
+
+def _history(
+    workplace: Workplace,
+    name: str,
+    made: Mapping[str, Sequence[Statement]],
+    days: Sequence[str],
+) -> dict[str, Sequence[Statement]]:
+    """Statements of the days, and of those before them that their charts show."""
+    start = workplace.settings.calendar.start
+    lacking = [
+        Period(day, day)
+        for day in chart_days(days)
+        if day >= start and day.strftime(DAY_FORMAT) not in made
+    ]
+    found = statements_of(workplace, name, lacking) if lacking else {}
+    return {**made, **{str(period): given for period, given in found.items()}}

@@ -1,0 +1,75 @@
+"""Matches: every accepted line in scope has exactly one outcome, and nothing else has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from assets.partitions import partitions
+from checks.findings import Check, Finding, Findings, checks_of
+from checks.published import scan
+from checks.scope import DAY, LINE, is_fine, lines_in_scope, published_outcomes
+from tieout.matching.columns import outcomes
+from tieout.settings import Settings
+from tieout.workplace import Workplace
+
+
+def match_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
+    """The checks of `matches/<reconciliation>`."""
+
+    def consumption(workplace: Workplace, days: Sequence[str]) -> Findings:
+        return _consumption(workplace, name, days)
+
+    return checks_of(
+        ["matches", name],
+        partitions(settings),
+        [
+            Check(
+                "consumption",
+                "Counts the lines in scope and their outcomes again: each line of either side has "
+                "exactly one outcome, and no outcome is without its line.",
+                consumption,
+            )
+        ],
+    )
+
+
+def _consumption(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
+    wanted = pl.col("period").is_in([date.fromisoformat(day) for day in days])
+    made = published_outcomes(workplace, name, list(days)).filter(wanted)
+    due = _due(workplace, name).filter(wanted)
+    counted = {
+        "lines": due,
+        "outcomes": made,
+        "lines without an outcome": due.join(made, on=LINE, how="anti"),
+        "outcomes without a line": made.join(due, on=LINE, how="anti"),
+        "lines with several outcomes": made.filter(pl.struct(LINE).is_duplicated()),
+    }
+    counts = {
+        label: dict(rows.group_by(DAY).len().collect(engine="streaming").iter_rows())
+        for label, rows in counted.items()
+    }
+    return {day: _finding({label: counts[label].get(day, 0) for label in counts}) for day in days}
+
+
+def _due(workplace: Workplace, name: str) -> pl.LazyFrame:
+    """What the reconciliation says it has worked in; a chain works in its first link's outcomes."""
+    versions = workplace.register.consumed(f"reconcile.{name}")
+    chain = workplace.settings.reconciliations[name].chain
+    if chain is None:
+        return lines_in_scope(workplace, name, versions).select("period", *LINE)
+    table = f"outcomes/{chain[0]}"
+    used = {place: version for place, version in versions.items() if place[0] == table}
+    schema = outcomes(is_fine(workplace.settings, chain[0]))
+    rows = scan(workplace, workplace.register.versions(used), schema)
+    return rows.filter(pl.col("side") == "source").select("period", *LINE)
+
+
+def _finding(counts: Mapping[str, int]) -> Finding:
+    lines, made, *wrong = counts.values()
+    if lines == made and not any(wrong):
+        return Finding(True, f"{lines:,} lines, each with one outcome", dict(counts))
+    return Finding(False, f"{lines:,} lines have {made:,} outcomes", dict(counts))

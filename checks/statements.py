@@ -1,0 +1,176 @@
+"""Statements: they add up, they count what is there, and they say when something is unexplained."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets.partitions import partitions
+from checks.findings import Check, Finding, Findings, Severity, checks_of
+from checks.published import WINDOW, scan_windows
+from checks.scope import DAY, lines_in_scope, published_outcomes
+from tieout.model import Figure
+from tieout.money import FINE_AMOUNT, text_amount
+from tieout.settings import Settings
+from tieout.statement import STATEMENTS
+from tieout.workplace import Workplace
+
+Statement = Mapping[str, Any]
+"""A statement as it lies in the file: Statement.as_json()."""
+_Key = tuple[str, str, str, str]
+"""Day, side, entity, currency."""
+_EQUATIONS = (
+    ("received", ("not_in_file", "quarantined", "duplicates", "accepted")),
+    ("accepted", ("matched", "matched_in_transit", "timing", "breaks", "unexplained")),
+)
+
+
+def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
+    """The checks of `statements/<reconciliation>`."""
+
+    def conservation(workplace: Workplace, days: Sequence[str]) -> Findings:
+        return _conservation(workplace, name, days)
+
+    def completeness(workplace: Workplace, days: Sequence[str]) -> Findings:
+        found = _published(workplace, name, days)
+        return {day: _completeness(found[day]) for day in days}
+
+    return checks_of(
+        ["statements", name],
+        partitions(settings),
+        [
+            Check(
+                "conservation",
+                "Adds the published statement up and counts the accepted lines again: received = "
+                "not in the file + quarantined + duplicates + accepted; accepted = matched + in "
+                "transit + timing + breaks + unexplained; accepted = lines in scope - duplicates.",
+                conservation,
+            ),
+            Check(
+                "completeness",
+                "Passes when every line is explained and none is a break. Breaks fail it as a "
+                "warning: they are explained and wait for a person. Anything unexplained is an "
+                "error.",
+                completeness,
+            ),
+        ],
+    )
+
+
+def _published(
+    workplace: Workplace, name: str, days: Sequence[str]
+) -> dict[str, list[Statement] | None]:
+    """Statements of days as their files have them; None for a day never published."""
+    heads = workplace.register.heads(f"statements/{name}", days)
+    found: dict[str, list[Statement] | None] = {day: [] if day in heads else None for day in days}
+    rows = scan_windows(workplace, heads, STATEMENTS).select(WINDOW, "json").collect()
+    for day, text in rows.iter_rows():
+        statements = found[day]
+        assert statements is not None
+        statements.append(json.loads(text))
+    return found
+
+
+def _conservation(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
+    counted = _accepted_again(workplace, name, days)
+    found = _published(workplace, name, days)
+    return {
+        day: _adds_up(found[day], {key: f for key, f in counted.items() if key[0] == day})
+        for day in days
+    }
+
+
+def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) -> Finding:
+    if given is None:
+        return Finding(False, "no statement of this day is published")
+    wrong: list[str] = []
+    rest = {key: figure for key, figure in counted.items() if figure != Figure()}
+    for one in given:
+        for whole, parts in _EQUATIONS:
+            difference = _figure(one, whole)
+            for part in parts:
+                difference -= _figure(one, part)
+            if difference != Figure():
+                wrong.append(f"{_named(one)}: {whole} is off by {_told(difference, one)}")
+        key = (one["period"], one["side"], one["entity"], one["currency"])
+        difference = _figure(one, "accepted") - rest.pop(key, Figure())
+        if difference != Figure():
+            wrong.append(f"{_named(one)}: the lines' own count differs by {_told(difference, one)}")
+    wrong += [f"{' '.join(k[1:])}: {f.count:,} lines, no statement" for k, f in rest.items()]
+    lines = sum(_figure(one, "accepted").count for one in given)
+    figures = {"accepted": lines, "counted again": sum(f.count for f in counted.values())}
+    said = "; ".join(wrong) or f"{lines:,} accepted lines, counted again and added up"
+    return Finding(not wrong, said, figures)
+
+
+def _completeness(given: Sequence[Statement] | None) -> Finding:
+    if given is None:
+        return Finding(False, "no statement of this day is published")
+    unexplained = [one for one in given if _figure(one, "unexplained") != Figure()]
+    broken = [one for one in given if _figure(one, "breaks").count]
+    figures = {
+        "unexplained": _list_of(unexplained, "unexplained") or "0.00",
+        "breaks": sum(_figure(one, "breaks").count for one in given),
+        "breaks by amount": _list_of(broken, "breaks") or "0.00",
+        **_classes(given),
+    }
+    if unexplained:
+        return Finding(False, f"unexplained: {figures['unexplained']}", figures)
+    if broken:
+        said = f"explained; {figures['breaks']:,} breaks: {figures['breaks by amount']}"
+        return Finding(False, said, figures, severity=Severity.WARN)
+    return Finding(True, "every line is explained, none is a break", figures)
+
+
+def _classes(given: Sequence[Statement]) -> dict[str, int]:
+    """Breaks by class, all statements of the day together."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for one in given:
+        for name, figure in one["breaks_by_class"].items():
+            counts[f"breaks: {name}"] += figure["count"]
+    return dict(sorted(counts.items()))
+
+
+def _accepted_again(workplace: Workplace, name: str, days: Sequence[str]) -> dict[_Key, Figure]:
+    """Lines in scope less duplicates, from the files of both, as they were when stated."""
+    wanted = pl.col("period").is_in([date.fromisoformat(day) for day in days])
+    columns = [DAY, "side", "entity", "currency", pl.col("amount").cast(FINE_AMOUNT)]
+    versions = workplace.register.consumed(f"statements.{name}")
+    made = published_outcomes(workplace, name, list(days))
+    again = made.filter(pl.col("outcome") == "duplicate")
+    counts: dict[_Key, Figure] = {}
+    for rows, sign in ((lines_in_scope(workplace, name, versions), 1), (again, -1)):
+        keyed = rows.filter(wanted).select(columns)
+        sums = keyed.group_by("day", "side", "entity", "currency").agg(
+            pl.len(), pl.col("amount").sum()
+        )
+        for *key, count, amount in sums.collect(engine="streaming").iter_rows():
+            day, side, entity, currency = key
+            place = (day, side, entity, currency)
+            figure = Figure(sign * count, sign * amount)
+            counts[place] = counts.get(place, Figure()) + figure
+    return counts
+
+
+def _figure(one: Statement, row: str) -> Figure:
+    given = one["rows"][row]
+    return Figure(given["count"], Decimal(given["amount"]))
+
+
+def _named(one: Statement) -> str:
+    return f"{one['side']} {one['entity']} {one['currency']}"
+
+
+def _told(figure: Figure, one: Statement) -> str:
+    return f"{figure.count:,} lines and {text_amount(figure.amount, one['currency'])}"
+
+
+def _list_of(given: Sequence[Statement], row: str) -> str:
+    return "; ".join(f"{_named(one)}: {_told(_figure(one, row), one)}" for one in given)

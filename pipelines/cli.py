@@ -1,0 +1,45 @@
+"""The console script `tieout`: the domain's commands, and those that run the pipeline.
+
+Each command is loaded when it is called, so that `tieout --help` answers at once and a statement is
+printed without Dagster.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tieout.cli.group import Commands, Lazy, short_unexpected_errors
+
+COMMANDS = {
+    "validate": Lazy("tieout.cli.configuration:validate", "Check the configuration."),
+    "inspect": Lazy("tieout.cli.inspect:inspect", "Say what an extract is and how it reads."),
+    "run": Lazy("pipelines.run_command:run", "Take in, reconcile and state a range of days."),
+    "statement": Lazy("tieout.cli.statements:statement", "Print completeness statements."),
+    "breaks": Lazy("tieout.cli.statements:breaks", "List breaks with their explanations."),
+    "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
+    "quarantine": Lazy("tieout.cli.quarantine:quarantine", "Rows refused by validation."),
+    "formats": Lazy("tieout.cli.formats:formats", "The formats of extracts that can be read."),
+    "sample": Lazy("tieout.cli.sample:sample", "Make the extracts of a sample company."),
+    "demo": Lazy("pipelines.demo:demo", "A month of the sample company, end to end."),
+    "dev": Lazy("pipelines.dev_command:dev", "Open the Dagster UI on this machine."),
+}
+
+
+@click.group(
+    cls=Commands,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="tieout")
+def tieout() -> None:
+    """Prove that every settlement, usage record and invoice line landed in the ledger.
+
+    Exit codes: 0 done, 1 failed, 2 bad configuration or command line, 3 breaks found (where
+    --fail-on-breaks was given).
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    short_unexpected_errors()
+    tieout(prog_name="tieout")
