@@ -1,0 +1,129 @@
+"""The real Dagster processes of a small company: web server and daemon, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipelines.home import environment
+from tests.small_company import SmallCompany
+
+T = TypeVar("T")
+LOCATION = "pipelines.definitions"
+_POLL = 0.25
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the web server listens, and what both processes write."""
+
+    url: str
+    logs: Path
+
+    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Put a question to the GraphQL API."""
+        body = json.dumps({"query": query, "variables": dict(variables or {})}).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is our own
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            told = json.load(answer)
+        assert "errors" not in told, told["errors"]
+        data: dict[str, Any] = told["data"]
+        return data
+
+
+@contextmanager
+def servers(
+    company: SmallCompany, *, daemon: bool = True, more: Mapping[str, str] | None = None
+) -> Iterator[Servers]:
+    """Start the processes, wait until the web server answers, and end them by their ids."""
+    port = _free_port()
+    logs = company.folder / "logs"
+    logs.mkdir(exist_ok=True)
+    variables = {**environment(company.config, company.home), **(more or {})}
+    commands = {
+        "webserver": ["dagster_webserver", "-m", LOCATION, "-h", "127.0.0.1", "-p", str(port)]
+    }
+    if daemon:
+        commands["daemon"] = ["dagster._daemon", "run", "-m", LOCATION]
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, arguments in commands.items():
+            with (logs / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *arguments],
+                    env=variables,
+                    cwd=company.folder,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            started.append(process)
+        found = Servers(f"http://127.0.0.1:{port}", logs)
+        try:
+            until(lambda: _answers(found), 90, "the web server")
+        except AssertionError as problem:
+            problem.add_note(_end_of(logs / "webserver.log"))
+            raise
+        yield found
+    finally:
+        for process in reversed(started):
+            _end(process)
+
+
+def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:
+    """The first answer that is not None or False. Fails when it does not come in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = ask()
+        if answer:
+            return answer
+        time.sleep(_POLL)
+    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+
+
+def _answers(at: Servers) -> bool:
+    try:
+        told = at.ask("{ repositoriesOrError { __typename } }")
+    except (OSError, urllib.error.URLError):
+        return False
+    return bool(told["repositoriesOrError"]["__typename"] == "RepositoryConnection")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else "no log"
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started here, and what it started in its own session."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

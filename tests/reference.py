@@ -1,0 +1,451 @@
+"""The oracle: reconciliation in plain loops over plain values, slow and easy to read.
+
+Written from the rules, not from the statements in sql/, and sharing no code with Tieout: names of
+canonical columns are all the two have in common. A reconciliation is what tieout.yaml would say, a
+line is a mapping of canonical columns, amounts are Decimal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+Row = Mapping[str, Any]
+Config = Mapping[str, Any]
+Key = tuple[str, ...] | None
+
+MINOR_UNITS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
+
+
+@dataclass(eq=False)
+class Line:
+    """One line of a side; what becomes of it is filled in on the way."""
+
+    side: str
+    row: Row
+    amount: Decimal
+    component: str | None
+    keys: list[Key]
+    in_scope: bool
+    first: Line | None = None
+    """The delivery that counts, where this is a later one of the same line."""
+    rule: str | None = None
+    """The pass that took the line."""
+    anchor: Line | None = None
+    other: Line | None = None
+    cleared_on: date | None = None
+    residual: Decimal = Decimal(0)
+    break_class: str | None = None
+    group: tuple[Decimal | None, int, bool] = (None, 1, False)
+    """Amount and number of lines of the group compared, and whether the line is of it."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.row['feed']} {self.row['line_id']}"
+
+    @property
+    def period(self) -> date:
+        day = self.row["period"]
+        assert isinstance(day, date)
+        return day
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Entity and currency."""
+        return self.row["entity"], self.row["currency"]
+
+    @property
+    def order(self) -> tuple[date, str, str]:
+        return self.period, self.row["feed"], self.row["line_id"]
+
+    @property
+    def delivery(self) -> tuple[date, str, int]:
+        return self.row["received_on"], self.row["extract_sha256"], self.row["row_number"]
+
+    @property
+    def free(self) -> bool:
+        return self.in_scope and self.rule is None and self.break_class is None
+
+    def take(self, rule: str, anchor: Line, other: Line, cleared_on: date) -> None:
+        self.rule, self.anchor, self.other, self.cleared_on = rule, anchor, other, cleared_on
+
+    def diagnose(self, break_class: str, other: Line | None) -> None:
+        assert self.break_class is None
+        self.break_class, self.other = break_class, other
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One pass with its defaults filled in."""
+
+    number: int
+    name: str
+    shape: str
+    first_day: int
+    last_day: int
+    received_by_target: bool
+    tolerance: Config = field(default_factory=dict)
+
+    def inside(self, source: Line, target: Line) -> bool:
+        """Whether the two dates lie in the window of the pass."""
+        return self.first_day <= (target.period - source.period).days <= self.last_day
+
+    def limit(self, currency: str, source: Decimal, target: Decimal) -> Decimal:
+        """The largest difference allowed between two amounts."""
+        if self.tolerance.get("label") == "rounding":
+            return Decimal(5).scaleb(-MINOR_UNITS[currency] - 1)
+        base = {
+            "source": abs(source),
+            "target": abs(target),
+            "larger": max(abs(source), abs(target)),
+        }[self.tolerance.get("base", "source")]
+        absolute = Decimal(self.tolerance.get("absolute", 0))
+        share = base * Decimal(self.tolerance.get("percent", 0)) / 100
+        both = self.tolerance.get("rule") == "both"
+        return min(absolute, share) if both else max(absolute, share)
+
+    def agree(self, currency: str, source: Decimal, target: Decimal) -> bool:
+        """Whether two amounts are equal enough."""
+        return abs(target - source) <= self.limit(currency, source, target)
+
+
+def rules_of(reconciliation: Config) -> list[Rule]:
+    """The passes of a reconciliation, numbered from 0."""
+    timing = reconciliation.get("timing_days", (-1, 5))
+    return [
+        Rule(
+            number=number,
+            name=one["name"],
+            shape=one["shape"],
+            first_day=(one.get("days") or timing)[0],
+            last_day=(one.get("days") or timing)[1],
+            received_by_target=one.get("received_by_target", False),
+            tolerance=one.get("tolerance", {}),
+        )
+        for number, one in enumerate(reconciliation["passes"])
+    ]
+
+
+def reconcile(
+    reconciliation: Config, kinds: Mapping[str, str], rows: Iterable[Row]
+) -> list[dict[str, Any]]:
+    """The outcome of every line in scope, in the order of day, side, feed, line and delivery."""
+    from tests.reference_diagnosis import diagnose
+
+    rows = list(rows)
+    lines = [
+        line
+        for side in ("source", "target")
+        for row in rows
+        if row["feed"] in reconciliation[side]["feeds"]
+        for line in [_line(reconciliation, side, kinds[row["feed"]], row)]
+        if line.in_scope or (side == "target" and not _is_source(reconciliation, kinds, row))
+    ]
+    set_repeats_aside(lines)
+    net_reversals(lines)
+    for rule in rules_of(reconciliation):
+        SHAPES[rule.shape](rule, lines)
+    source_kinds = {kinds[feed] for feed in reconciliation["source"]["feeds"]}
+    diagnose(rules_of(reconciliation), lines, source_kinds == {"usage"})
+    first, last = reconciliation.get("timing_days", (-1, 5))
+    found = [_outcome(line, first, last) for line in lines if line.in_scope]
+    return sorted(found, key=_published_order)
+
+
+def component_of(kind: str, row: Row) -> str | None:
+    """What a line is for."""
+    if kind == "settlement":
+        found = row.get("category")
+    elif kind == "usage":
+        found = row.get("meter")
+    elif kind == "invoice":
+        found = "tax" if row.get("line_type") == "tax" else "revenue"
+    elif row.get("category") is not None:
+        found = row["category"]
+    else:
+        found = row["account_class"]
+        found = "revenue" if found == "deferred_revenue" else found
+    return None if found is None else str(found)
+
+
+def _line(reconciliation: Config, side: str, kind: str, row: Row) -> Line:
+    here = reconciliation[side]
+    component = component_of(kind, row)
+
+    def value(column: str) -> Any:
+        return component if column == "component" else row.get(column)
+
+    def key(columns: Sequence[str]) -> Key:
+        values = [value(column) for column in columns]
+        return None if None in values else tuple(str(v) for v in values)
+
+    in_scope = all(value(column) in allowed for column, allowed in here.get("where", {}).items())
+    if kind == "ledger" and row["account_class"] == "unmapped":
+        in_scope = False
+    return Line(
+        side,
+        row,
+        row["amount"] * here.get("sign", 1),
+        component,
+        [key(one["key"][side]) for one in reconciliation["passes"]],
+        in_scope,
+    )
+
+
+def _is_source(reconciliation: Config, kinds: Mapping[str, str], row: Row) -> bool:
+    """Whether a row is a source line: where both sides read one feed, none is its own target."""
+    shared = row["feed"] in reconciliation["source"]["feeds"]
+    return shared and _line(reconciliation, "source", kinds[row["feed"]], row).in_scope
+
+
+def set_repeats_aside(lines: Sequence[Line]) -> None:
+    """Of the deliveries of one line the first counts; later ones repeat it, or contradict it."""
+    by_name: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        by_name[line.side, line.name].append(line)
+    for deliveries in by_name.values():
+        first, *later = sorted(deliveries, key=lambda line: line.delivery)
+        for line in later:
+            line.first = first
+            line.take("repeated", first, first, line.period)
+            if _content(line) != _content(first) and line.in_scope:
+                line.diagnose(f"duplicate_in_{line.side}", first)
+
+
+def _content(line: Line) -> tuple[object, ...]:
+    account = line.row.get("account")
+    return (*line.place, line.amount, line.period, line.keys, account, line.in_scope)
+
+
+def net_reversals(lines: Sequence[Line]) -> None:
+    """A posting that reverses a journal cancels the posting of that journal."""
+
+    def shelves(
+        journal: str, fits: Callable[[Row], bool], sign: int
+    ) -> dict[tuple[object, ...], list[Line]]:
+        found: dict[tuple[object, ...], list[Line]] = defaultdict(list)
+        for line in sorted(lines, key=lambda line: (line.period, line.row["line_id"])):
+            if line.free and line.row.get(journal) is not None and fits(line.row):
+                where = (line.side, line.row["feed"], line.row[journal], line.row["account"])
+                found[(*where, *line.place, sign * line.amount)].append(line)
+        return found
+
+    cancelled = shelves("journal_ref", lambda row: row.get("reversal_of") is None, 1)
+    for what, cancelling in shelves("reversal_of", lambda _row: True, -1).items():
+        for one, other in zip(cancelled.get(what, []), cancelling, strict=False):
+            day = max(one.period, other.period)
+            one.take("reversal", one, other, day)
+            other.take("reversal", one, one, day)
+
+
+Side = dict[tuple[Any, ...], list[Line]]
+
+
+def shelved(lines: Iterable[Line], rule: Rule, side: str, *, by_amount: bool) -> Side:
+    """Free lines of a side with a key, by key, entity and currency (and amount), in order."""
+    found: Side = defaultdict(list)
+    for line in sorted(lines, key=lambda line: line.order):
+        key = line.keys[rule.number]
+        if line.side == side and line.free and key is not None:
+            found[(key, *line.place, line.amount) if by_amount else (key, *line.place)].append(line)
+    return found
+
+
+def match_one_to_one(rule: Rule, lines: Sequence[Line]) -> None:
+    """Pairs of equal amount, then the k-th with the k-th, then the nearest within tolerance."""
+    sources = shelved(lines, rule, "source", by_amount=True)
+    targets = shelved(lines, rule, "target", by_amount=True)
+    for what in sources.keys() & targets.keys():
+        here, there = sources[what], targets[what]
+        if len(here) == len(there) == 1:
+            if rule.inside(here[0], there[0]):
+                _pair(rule, here[0], there[0])
+        else:
+            _pair_in_order(rule, here, there)
+    sources = shelved(lines, rule, "source", by_amount=False)
+    targets = shelved(lines, rule, "target", by_amount=False)
+    for what in sources.keys() & targets.keys():
+        _pair_nearest(rule, sources[what], targets[what])
+
+
+def _pair(rule: Rule, source: Line, target: Line) -> None:
+    day = max(source.period, target.period)
+    source.take(rule.name, source, target, day)
+    target.take(rule.name, source, source, day)
+    source.residual = target.amount - source.amount
+
+
+def _pair_in_order(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) -> None:
+    while True:
+        here = [s for s in sources if s.free and any(t.free and rule.inside(s, t) for t in targets)]
+        there = [t for t in targets if t.free and any(rule.inside(s, t) for s in here)]
+        pairs = [(s, t) for s, t in zip(here, there, strict=False) if rule.inside(s, t)]
+        for source, target in pairs:
+            _pair(rule, source, target)
+        if not pairs:
+            return
+
+
+def _pair_nearest(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) -> None:
+    def distance(source: Line, target: Line) -> tuple[Decimal, int]:
+        return abs(target.amount - source.amount), abs((target.period - source.period).days)
+
+    def allowed(source: Line, target: Line) -> bool:
+        agree = rule.agree(source.row["currency"], source.amount, target.amount)
+        return agree and rule.inside(source, target)
+
+    while pairs := mutual(
+        [(s, t) for s in sources for t in targets if s.free and t.free and allowed(s, t)],
+        lambda s, t: (distance(s, t), t.name),
+        lambda s, t: (distance(s, t), s.name),
+    ):
+        for source, target in pairs:
+            _pair(rule, source, target)
+
+
+def mutual(
+    candidates: Sequence[tuple[Any, Any]],
+    of_one: Callable[[Any, Any], Any],
+    of_other: Callable[[Any, Any], Any],
+) -> list[tuple[Any, Any]]:
+    """Candidates in which each is the other's best (the least by the two measures)."""
+    best_of_one: dict[int, tuple[Any, Any]] = {}
+    best_of_other: dict[int, tuple[Any, Any]] = {}
+    for one, other in candidates:
+        if id(one) not in best_of_one or of_one(one, other) < of_one(*best_of_one[id(one)]):
+            best_of_one[id(one)] = (one, other)
+        best = best_of_other.get(id(other))
+        if best is None or of_other(one, other) < of_other(*best):
+            best_of_other[id(other)] = (one, other)
+    return [
+        (one, other) for one, other in best_of_one.values() if best_of_other[id(other)][0] is one
+    ]
+
+
+def match_grouped(rule: Rule, lines: Sequence[Line]) -> None:
+    """Many lines of one side whose sum is a single line of the other."""
+    many = "source" if rule.shape == "many_to_one" else "target"
+    one = "target" if many == "source" else "source"
+    groups = shelved(lines, rule, many, by_amount=False)
+    for what, rivals in shelved(lines, rule, one, by_amount=False).items():
+        offers = []
+        for single in rivals:
+            members = [m for m in groups.get(what, []) if _came_in_time(rule, m, single)]
+            equals = [r for r in rivals if r.amount == single.amount]
+            if members and single is equals[0] and _fits(rule, single, members, len(rivals)):
+                gap = abs(single.amount - amount_of(members))
+                offers.append((gap, single.period, single.name, single, members))
+        if offers:
+            *_, single, members = min(offers, key=lambda offer: offer[:3])
+            _take_group(rule, single, members)
+
+
+def _came_in_time(rule: Rule, member: Line, single: Line) -> bool:
+    return not rule.received_by_target or bool(member.row["received_on"] <= single.period)
+
+
+def _fits(rule: Rule, single: Line, members: Sequence[Line], rivals: int) -> bool:
+    total = amount_of(members)
+    source, target = (total, single.amount) if single.side == "target" else (single.amount, total)
+    inside = all(
+        rule.inside(m, single) if single.side == "target" else rule.inside(single, m)
+        for m in members
+    )
+    agree = rivals == 1 and rule.agree(single.row["currency"], source, target)
+    return inside and (total == single.amount or agree)
+
+
+def _take_group(rule: Rule, single: Line, members: Sequence[Line]) -> None:
+    day = max(line.period for line in [single, *members])
+    for member in members:
+        member.take(rule.name, single, single, day)
+    single.take(rule.name, single, min(members, key=lambda m: m.name), day)
+    gap = single.amount - amount_of(members)
+    single.residual = gap if single.side == "target" else -gap
+
+
+def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
+    """All lines of a key on both sides, by their sums."""
+    targets = shelved(lines, rule, "target", by_amount=False)
+    for what, here in shelved(lines, rule, "source", by_amount=False).items():
+        there = targets.get(what, [])
+        if not there or not all(rule.inside(s, t) for s in here for t in there):
+            continue
+        source, target = amount_of(here), amount_of(there)
+        if rule.agree(here[0].row["currency"], source, target):
+            first, other = (min(some, key=lambda line: line.name) for some in (here, there))
+            day = max(line.period for line in [*here, *there])
+            for line in here:
+                line.take(rule.name, first, other, day)
+            for line in there:
+                line.take(rule.name, first, first, day)
+            first.residual = target - source
+
+
+def amount_of(lines: Iterable[Line]) -> Decimal:
+    """The sum of amounts."""
+    return sum((line.amount for line in lines), Decimal(0))
+
+
+SHAPES: dict[str, Callable[[Rule, Sequence[Line]], None]] = {
+    "one_to_one": match_one_to_one,
+    "many_to_one": match_grouped,
+    "one_to_many": match_grouped,
+    "many_to_many": match_many_to_many,
+}
+
+
+def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
+    row, other = line.row, line.other
+    found: dict[str, Any] = {
+        "side": line.side,
+        **{c: row[c] for c in ("feed", "line_id", "extract_sha256", "row_number", "received_on")},
+        **{c: row[c] for c in ("entity", "currency", "occurred_on", "period")},
+        "amount": line.amount,
+        "component": line.component,
+    }
+    if other is not None:
+        found |= {"counterpart_feed": other.row["feed"], "counterpart": other.row["line_id"]}
+    if line.break_class is None and line.first is not None:
+        return found | {"outcome": "duplicate"}
+    if line.break_class is None:
+        assert line.anchor is not None
+        return found | {
+            "outcome": "matched",
+            "pass": line.rule,
+            "match_ref": line.anchor.row["line_id"],
+            "cleared_on": line.cleared_on,
+            "residual": line.residual,
+        }
+    if other is not None:
+        found |= {
+            "other_entity": other.row["entity"],
+            "other_currency": other.row["currency"],
+            "other_amount": other.amount,
+            "other_period": other.period,
+            "other_account": other.row.get("account"),
+        }
+    if line.first is not None:
+        due_on = line.period
+    elif line.side == "source":
+        due_on = line.period + timedelta(days=last_day)
+    else:
+        due_on = line.period - timedelta(days=first_day)
+    amount, count, member = line.group
+    return found | {
+        "outcome": "open",
+        "break_class": line.break_class,
+        "due_on": due_on,
+        "group_amount": amount,
+        "group_count": count,
+        "group_member": member,
+    }
+
+
+def _published_order(found: Row) -> tuple[Any, ...]:
+    names = ("period", "side", "feed", "line_id", "received_on", "extract_sha256", "row_number")
+    return tuple(found[name] for name in names)

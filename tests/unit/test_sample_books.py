@@ -1,0 +1,350 @@
+"""The sample's books add up, line by line, but for what the labels say; checked in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.unit.sample_books import (
+    CLEARING,
+    RECEIVABLE,
+    REVENUE,
+    TAX,
+    Books,
+    Line,
+    Posting,
+    control,
+    file_day,
+    manifest,
+    raw_rows,
+    read_books,
+    standing,
+)
+from tieout.sample.make import SampleReport, make_sample
+
+FIRST, LAST = date(2026, 9, 14), date(2026, 10, 20)
+FEEDS = ("stripe_us", "stripe_uk", "adyen", "usage", "billing", "erp")
+SETTLEMENT, INVOICE = "settlement_to_ledger", "invoice_to_ledger"
+RECEIVABLES, USAGE = "invoice_to_receivable", "usage_to_invoice"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SampleReport]:
+    """A sample over a month's end, small but with every break in it."""
+    out = tmp_path_factory.mktemp("sample")
+    report = make_sample(out, seed=11, first=FIRST, last=LAST, invoices_per_day=24)
+    return out, report
+
+
+@pytest.fixture(scope="module")
+def books(sample: tuple[Path, SampleReport]) -> Books:
+    """The sample, read."""
+    return read_books(sample[0])
+
+
+def test_every_settlement_line_is_posted_unless_labelled(books: Books) -> None:
+    posted = _by_line_or_batch(standing(books.postings))
+    groups: dict[tuple[str, ...], list[Line]] = defaultdict(list)
+    for line in books.settlement:
+        if not books.label(SETTLEMENT, "source", line.line_id):
+            groups[_settlement_key(line)].append(line)
+    missing = []
+    for key, lines in groups.items():
+        amount = sum((line.amount for line in lines), Decimal(0))
+        found = posted.pop((*key, lines[0].entity, lines[0].currency, amount), [])
+        missing += [] if _in_window(found, lines[0].day) else [(key, amount, found)]
+    late = {key for key, *_ in missing}
+    # What is not posted yet was settled in the last days.
+    assert all(min(line.day for line in groups[key]) > LAST - timedelta(days=3) for key in late)
+    assert len(late) < len(groups) / 10
+    left = [p.line_id for found in posted.values() for p in found]
+    assert sorted(left) == sorted(_labelled(books, SETTLEMENT, "target", left))
+
+
+def test_every_invoice_line_is_posted_unless_labelled(books: Books) -> None:
+    posted = _by(standing(books.postings), REVENUE | TAX, lambda p: p.ref)
+    for item in books.items:
+        issued, item_id = date.fromisoformat(item["Invoice Date"]), item["Invoice Item ID"]
+        parts = [(item_id, Decimal(item["Charge Amount"]))]
+        if Decimal(item["Tax Amount"]):
+            parts.append((f"{item_id}:tax", Decimal(item["Tax Amount"])))
+        for line_id, amount in parts:
+            key = (line_id, item["Entity"], item["Currency"], -amount)
+            if not books.label(INVOICE, "source", line_id):
+                found = posted.pop(key, [])
+                assert _in_window(found, issued, 4) or issued > LAST - timedelta(days=2)
+    left = [p.line_id for found in posted.values() for p in found]
+    assert sorted(left) == sorted(_labelled(books, INVOICE, "target", left))
+
+
+def test_every_invoice_is_on_receivables_in_one_amount_unless_labelled(books: Books) -> None:
+    invoices = [p for p in standing(books.postings) if p.category == "invoice"]
+    posted = _by(invoices, RECEIVABLE, lambda p: p.document)
+    totals: dict[tuple[str, str, str, date], Decimal] = defaultdict(Decimal)
+    excused = set()
+    for item in books.items:
+        issued = date.fromisoformat(item["Invoice Date"])
+        key = (item["Invoice Number"], item["Entity"], item["Currency"], issued)
+        totals[key] += Decimal(item["Charge Amount"]) + Decimal(item["Tax Amount"])
+        if books.label(RECEIVABLES, "source", item["Invoice Item ID"]):
+            excused.add(key)
+    for (number, entity, currency, issued), total in totals.items():
+        if (number, entity, currency, issued) not in excused:
+            found = posted.pop((number, entity, currency, total), [])
+            assert _in_window(found, issued, 4) or issued > LAST - timedelta(days=2)
+    left = [p.line_id for found in posted.values() for p in found]
+    assert sorted(left) == sorted(_labelled(books, RECEIVABLES, "target", left))
+
+
+def test_batches_sum_to_zero_unless_labelled(books: Books) -> None:
+    labelled = {
+        line_id.rsplit("/", 1)[1]
+        for _, kind, _, line_id in books.delivery_labels
+        if kind == "batch_out_of_balance"
+    }
+    off = {batch for (_, batch), net in books.batches.items() if net}
+    assert off == labelled
+    assert labelled
+    assert len(books.batches) == 4 * ((LAST - FIRST).days + 1)
+
+
+def test_journals_balance_in_their_currency_and_in_the_entitys_own(books: Books) -> None:
+    sums: dict[tuple[str, str, str], list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 2)
+    for posting in books.postings:
+        key = (posting.journal, posting.entity, posting.currency)
+        sums[key][0] += posting.amount
+        sums[key][1] += posting.functional
+    assert {key: two for key, two in sums.items() if any(two)} == {}
+    assert any(posting.currency == "JPY" for posting in books.postings)
+
+
+def test_usage_of_a_cycle_rounds_to_its_invoice_line_unless_labelled(books: Books) -> None:
+    used: dict[tuple[str, str, str, str], list[dict[str, str]]] = defaultdict(list)
+    for record in books.usage:
+        cycle = record["BillingPeriodStart"][:10]
+        key = (record["SubAccountId"], record["ServiceName"], cycle, record["BillingCurrency"])
+        cost = Decimal(record["ConsumedQuantity"]) * Decimal(record["ListUnitPrice"])
+        assert Decimal(record["BilledCost"]) == cost
+        if books.label(USAGE, "source", record["Id"]) != "late_usage":
+            used[key].append(record)
+    billed = 0
+    for item in books.items:
+        if item["Charge Type"] != "Usage":
+            continue
+        key = (item["Subscription Number"], item["Meter"], item["Service Start Date"])
+        records = used.pop((*key, item["Currency"]), [])
+        kind = books.label(USAGE, "target", item["Invoice Item ID"])
+        labelled = {books.label(USAGE, "source", record["Id"]) for record in records}
+        exact = sum((Decimal(record["BilledCost"]) for record in records), Decimal(0))
+        smallest = Decimal(1) if item["Currency"] == "JPY" else Decimal("0.01")
+        rounded = exact.quantize(smallest, rounding=ROUND_HALF_UP)
+        amount = Decimal(item["Charge Amount"])
+        if kind == "missing_in_source":
+            assert not records
+        elif kind == "rating_variance":
+            assert labelled == {"rating_variance"}
+            assert abs(amount - exact) > smallest / 2
+        else:
+            assert (kind, labelled, amount) == (None, {None}, rounded)
+            billed += 1
+    assert billed > 500
+    for (_, _, cycle, _), records in used.items():
+        unbilled = date.fromisoformat(cycle) + timedelta(days=7) > LAST
+        labelled = {books.label(USAGE, "source", record["Id"]) for record in records}
+        assert labelled == ({None} if unbilled else {"missing_in_target"})
+
+
+def test_late_usage_comes_after_its_invoice(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    late = _ids(books, USAGE, "late_usage")
+    seen = 0
+    for path in (sample[0] / "usage").glob("*.csv"):
+        for record in raw_rows(path):
+            if record["Id"] in late:
+                seen += 1
+                assert file_day(path) > date.fromisoformat(record["BillingPeriodEnd"][:10])
+                used_on = date.fromisoformat(record["ChargePeriodStart"][:10])
+                assert file_day(path) - used_on in (timedelta(days=8), timedelta(days=9))
+    assert seen == len(late) > 0
+
+
+def test_manifests_state_what_the_files_have_unless_labelled(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    for feed in FEEDS:
+        off = set()
+        for path in sorted((sample[0] / feed).glob("*.csv")):
+            rows, sums = raw_rows(path), Counter[str]()
+            totals: dict[str, Decimal] = defaultdict(Decimal)
+            for row in rows:
+                currency, amount = control(feed, row)
+                totals[currency] += amount
+                sums[currency] += 1
+            stated = manifest(path)
+            given = stated["totals"]
+            assert isinstance(given, dict)
+            exact = {currency: Decimal(amount) for currency, amount in given.items()}
+            if (stated["rows"], exact) != (len(rows), dict(totals)):
+                assert stated["rows"] == len(rows) + 1
+                off.add(f"{feed}@{file_day(path)}/manifest")
+        for kind in ("count_mismatch", "control_total_mismatch"):
+            assert off == {
+                line_id
+                for _, name, _, line_id in books.delivery_labels
+                if name == kind and line_id.startswith(f"{feed}@")
+            }
+        assert off
+
+
+def test_an_hour_of_usage_is_missing_where_labelled(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    days = (LAST - FIRST).days + 1
+    expected = {
+        f"{FIRST + timedelta(days=n)}-{hour:02d}:00" for n in range(days) for hour in range(24)
+    }
+    for path in (sample[0] / "usage").glob("*.csv"):
+        day, hour = path.stem.removeprefix("usage_").split("T")
+        expected.remove(f"{day}-{hour}:00")
+    labelled = {
+        line_id.split("/")[1]
+        for _, kind, _, line_id in books.delivery_labels
+        if kind == "missing_extract"
+    }
+    assert expected == labelled
+    assert labelled
+
+
+def test_labels_say_what_is_wrong(books: Books) -> None:
+    """Each class of settlement_to_ledger, tested on what it means."""
+    lines = {line.line_id: line for line in books.settlement}
+    postings = {posting.line_id: posting for posting in books.postings}
+    by_ref = defaultdict(list)
+    for posting in books.postings:
+        by_ref[(posting.ref or posting.batch, posting.category)].append(posting)
+    for line_id, kind in books.labels[(SETTLEMENT, "source")].items():
+        line = lines[line_id]
+        key = (line.batch if line.feed == "adyen" else line.ref, line.category)
+        found = by_ref[key]
+        assert _agrees(kind, line, found), (kind, line, found)
+    sources = {_settlement_key(line) for line in books.settlement}
+    for line_id, kind in books.labels[(SETTLEMENT, "target")].items():
+        posting = postings[line_id]
+        assert posting.account in CLEARING
+        if kind == "missing_in_source":
+            assert ("line", posting.ref, posting.category) not in sources
+        if kind == "duplicate_in_target":
+            twins = by_ref[(posting.ref or posting.batch, posting.category)]
+            assert sum(twin.amount == posting.amount for twin in twins) == 2
+
+
+def _agrees(kind: str, line: Line, found: list[Posting]) -> bool:
+    one = found[0] if len(found) == 1 else None
+    if kind == "missing_in_target":
+        return not found
+    if kind == "duplicate_in_source":
+        return one is not None and one.amount == line.amount
+    if one is None:
+        return False
+    same = one.amount == line.amount or line.feed == "adyen"
+    days = (one.posted_on - line.day).days
+    return {
+        "amount_mismatch": one.amount != line.amount,
+        "fee_variance": line.category == "fee" and one.amount != line.amount,
+        "account_mismatch": same and one.account in ("6999", "6859"),
+        "unmapped_account": same and one.account == "1999",
+        "entity_mismatch": same and one.entity != line.entity,
+        "currency_mismatch": same and one.currency != line.currency,
+        "late_arrival": same and days > 5 and one.posted_on.month == line.day.month,
+        "period_mismatch": same and days > 5 and one.posted_on.month != line.day.month,
+    }[kind]
+
+
+def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
+    classes = {(key[0], kind) for key, lines in books.labels.items() for kind in lines.values()}
+    classes |= {(name, kind) for name, kind, _, _ in books.delivery_labels}
+    per = {name: {kind for n, kind in classes if n == name} for name, _ in classes}
+    delivery = {"count_mismatch", "control_total_mismatch"}
+    assert per == {
+        SETTLEMENT: delivery
+        | {"missing_in_target", "missing_in_source", "duplicate_in_source", "duplicate_in_target"}
+        | {"amount_mismatch", "fee_variance", "account_mismatch", "unmapped_account"}
+        | {"entity_mismatch", "currency_mismatch", "period_mismatch", "late_arrival"}
+        | {"batch_out_of_balance", "line_out_of_balance"},
+        INVOICE: delivery
+        | {"missing_in_target", "amount_mismatch", "tax_variance", "account_mismatch"}
+        | {"duplicate_in_target"},
+        RECEIVABLES: delivery | {"amount_mismatch", "missing_in_target", "duplicate_in_target"},
+        USAGE: delivery
+        | {"rating_variance", "late_usage", "missing_in_target", "missing_in_source"}
+        | {"missing_extract"},
+        "usage_to_ledger": delivery
+        | {"rating_variance", "late_usage", "missing_in_target", "amount_mismatch"}
+        | {"account_mismatch", "missing_extract"},
+    }
+
+
+def test_breaks_are_due_before_the_last_day(books: Books) -> None:
+    latest = LAST - timedelta(days=10)
+    labelled = books.labels[(SETTLEMENT, "source")]
+    assert max(line.day for line in books.settlement if line.line_id in labelled) <= latest
+    late = books.labels[(SETTLEMENT, "target")]
+    assert max(p.posted_on for p in books.postings if p.line_id in late) <= LAST - timedelta(days=2)
+
+
+def test_the_report_counts_what_is_written(sample: tuple[Path, SampleReport], books: Books) -> None:
+    out, report = sample
+    assert report.files == sum(1 for _ in out.glob("*/*.csv"))
+    rows = {feed: sum(len(raw_rows(p)) for p in (out / feed).glob("*.csv")) for feed in FEEDS}
+    assert report.rows == rows
+    assert report.labels == len((out / "labels.csv").read_text().splitlines()) - 1
+    assert (report.sent_twice, report.refused) == (books.sent_twice, books.refused)
+    assert min(report.sent_twice, report.refused) > 0
+
+
+def _settlement_key(line: Line) -> tuple[str, ...]:
+    """By line where the ledger has it: Stripe's rows that are of something; else by batch."""
+    if line.feed != "adyen" and line.ref:
+        return ("line", line.ref, line.category)
+    return ("batch", line.batch, line.category)
+
+
+def _by_line_or_batch(postings: Iterable[Posting]) -> dict[tuple[object, ...], list[Posting]]:
+    found: dict[tuple[object, ...], list[Posting]] = defaultdict(list)
+    for p in postings:
+        if p.account in CLEARING:
+            key = ("line", p.ref) if p.ref else ("batch", p.batch)
+            found[(*key, p.category, p.entity, p.currency, p.amount)].append(p)
+    return found
+
+
+def _by(
+    postings: Iterable[Posting], accounts: set[str], ref: object
+) -> dict[tuple[object, ...], list[Posting]]:
+    assert callable(ref)
+    found: dict[tuple[object, ...], list[Posting]] = defaultdict(list)
+    for p in postings:
+        if p.account in accounts:
+            found[(ref(p), p.entity, p.currency, p.amount)].append(p)
+    return found
+
+
+def _in_window(found: list[Posting], day: date, last: int = 3) -> bool:
+    """Whether just one posting stands (another may be a labelled duplicate), inside the window."""
+    days = sorted((p.posted_on - day).days for p in found)
+    return bool(days) and -1 <= days[0] <= last and len(days) <= 2
+
+
+def _labelled(books: Books, reconciliation: str, side: str, ids: list[str]) -> list[str]:
+    return [i for i in ids if books.label(reconciliation, side, i)]
+
+
+def _ids(books: Books, reconciliation: str, kind: str) -> set[str]:
+    lines = books.labels[(reconciliation, "source")]
+    return {line_id for line_id, name in lines.items() if name == kind}
