@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,13 @@ class Servers:
         request = urllib.request.Request(  # noqa: S310 - the address is our own
             f"{self.url}/graphql", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            told = json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                told = json.load(answer)
+        except urllib.error.HTTPError as problem:
+            problem.add_note(problem.read().decode(errors="replace")[-2000:])
+            problem.add_note(_end_of(self.logs / "webserver.log"))
+            raise
         assert "errors" not in told, told["errors"]
         data: dict[str, Any] = told["data"]
         return data
@@ -49,35 +54,39 @@ class Servers:
 def servers(
     company: SmallCompany, *, daemon: bool = True, more: Mapping[str, str] | None = None
 ) -> Iterator[Servers]:
-    """Start the processes, wait until the web server answers, and end them by their ids."""
+    """Start the processes, wait until the web server answers, and end them by their ids.
+
+    The web server goes first: it makes Dagster's SQLite databases, and Dagster's own code fails
+    when two processes do so at the same moment.
+    """
     port = _free_port()
     logs = company.folder / "logs"
     logs.mkdir(exist_ok=True)
     variables = {**environment(company.config, company.home), **(more or {})}
-    commands = {
-        "webserver": ["dagster_webserver", "-m", LOCATION, "-h", "127.0.0.1", "-p", str(port)]
-    }
-    if daemon:
-        commands["daemon"] = ["dagster._daemon", "run", "-m", LOCATION]
     started: list[subprocess.Popen[bytes]] = []
+
+    def start(name: str, arguments: Sequence[str]) -> None:
+        with (logs / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments, "-m", LOCATION],
+                env=variables,
+                cwd=company.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(process)
+
     try:
-        for name, arguments in commands.items():
-            with (logs / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", *arguments],
-                    env=variables,
-                    cwd=company.folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            started.append(process)
         found = Servers(f"http://127.0.0.1:{port}", logs)
+        start("webserver", ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port)])
         try:
             until(lambda: _answers(found), 90, "the web server")
         except AssertionError as problem:
             problem.add_note(_end_of(logs / "webserver.log"))
             raise
+        if daemon:
+            start("daemon", ["dagster._daemon", "run"])
         yield found
     finally:
         for process in reversed(started):
