@@ -78,12 +78,12 @@ def _described(reports: Sequence[WindowReport]) -> Iterable[tuple[str, Metadata]
         about: dict[str, object] = {
             PARTITION_ROW_COUNT: report.lines,
             "status": report.status,
-            "rows": dict(report.rows),
+            "rows of the extracts": dict(report.rows),
         }
         if report.error:
             about["error"] = report.error
         if report.totals:
-            about["control totals"] = figures_table(report.totals)
+            about["lines and amounts"] = figures_table(report.totals)
         if report.notes:
             about["notes"] = "\n".join(report.notes)
         if report.extracts:

@@ -34,8 +34,9 @@ def matches(name: str, settings: Settings) -> dg.AssetsDefinition:
         key=["matches", name],
         deps=upstream(about),
         description=(
-            f"{about.description or name}: every line of both sides with its outcome: matched, "
-            "timing, or a break of one class. Incremental; a late line reworks the days it touches."
+            f"Every line of both sides of {name} with its outcome: matched, timing, or a break of "
+            "one class. A late line reworks the days it touches, and no others. "
+            f"{about.description}"
         ),
         group_name="matches",
         owners=owner(settings),

@@ -1,29 +1,41 @@
 """What the page of a statement shows, cut so that Dagster's UI shows it in place.
 
 The UI shows Markdown in place below 1,000 characters and hides longer text behind a click. So each
-entity and currency has a short table of its own, and what is long comes last, whole.
+side of an entity and currency has a short table of its own, and what is long comes last, whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
-from tieout.model import STATEMENT_ROWS, Break, Figure, Statement
+from tieout.model import Break, Figure, Statement
 from tieout.money import text_amount
 from tieout.render import chart, markdown
 from tieout.render.breaks import largest
-from tieout.render.layout import Pair, pairs
+from tieout.render.layout import (
+    Cell,
+    Pair,
+    Row,
+    amount_cell_text,
+    count_of,
+    count_text,
+    pairs,
+    rows,
+)
 from tieout.render.sparkline import LONGEST, small_outcomes
 
 CHART_DAYS = 31
 _MOST_TABLES = 12
 _MOST_BREAKS = 10
+_NARROW = 28
+"""Characters of a line's id in a list: what stands at the end of a row may be cut off."""
 _QUIET = frozenset({"not_in_file", "quarantined", "duplicates", "matched_in_transit", "timing"})
-"""Rows left out of a table that would be too long, where they are zero on every side."""
+"""Rows left out of the short table where they are nil."""
 
 Metadata = Mapping[str, Any]
 
@@ -45,8 +57,9 @@ def statement_page(
         "unexplained": unexplained_text(given),
         "breaks": sum(s.rows["breaks"].count for s in given),
         "completeness": completeness_ratio(given),
+        "month so far": _month_so_far(day, history),
         "matched, timing, breaks by day": _markdown(small_outcomes(drawn, days)),
-        **{_title(pair): _markdown(short_table(pair)) for pair in shown[:_MOST_TABLES]},
+        **{title: _markdown(text) for title, text in _tables(shown[:_MOST_TABLES]).items()},
     }
     if not shown:
         page["statement"] = "nothing came that counts on this day"
@@ -67,21 +80,31 @@ def overview(given: Sequence[Statement]) -> str:
     Counts only: amounts of several currencies do not add up.
     """
     names = list(dict.fromkeys(one.reconciliation for one in given))
-    rows = ("received", "matched", "matched_in_transit", "timing", "breaks", "unexplained")
+    figures = ("received", "timing", "breaks", "unexplained")
     body = [
-        [name, *(f"{sum(s.rows[row].count for s in of_name):,}" for row in rows)]
+        [name, *(f"{sum(s.rows[row].count for s in of_name):,}" for row in figures)]
         for name in names
         for of_name in [[s for s in given if s.reconciliation == name]]
     ]
-    return markdown.table(["lines", *(row.replace("_", " ") for row in rows)], body, words=1)
+    return markdown.table(["lines", *figures], body, words=1)
 
 
-def short_table(pair: Pair) -> str:
-    """Counts and amounts of both sides of one entity and currency, as a table that is short."""
-    whole = _table(pair, STATEMENT_ROWS)
-    if len(whole) <= LONGEST:
-        return whole
-    return _table(pair, [row for row in STATEMENT_ROWS if _is_said(pair, row)])
+def short_table(one: Statement) -> str:
+    """Counts and amounts of one side, as a table narrow enough for the column it stands in.
+
+    Amounts have the signs of the whole statement: the column adds up down the page.
+    """
+    body = [
+        [_named(row), count_text(row, cell), amount_cell_text(row, cell, one.currency)]
+        for row in rows(Pair((one,)))
+        for cell in row.cells
+        if row.part == "rows" and (row.name not in _QUIET or cell != Cell(0, Decimal(0)))
+    ]
+    closing = one.open_items["closing"]
+    body.append(
+        ["open at the end", f"{closing.count:,}", text_amount(closing.amount, one.currency)]
+    )
+    return markdown.table(["", "count", "amount"], body, words=1)
 
 
 def completeness_ratio(given: Sequence[Statement]) -> float:
@@ -117,29 +140,31 @@ def _days_to(day: str) -> list[date]:
     return [last - timedelta(days=n) for n in range(CHART_DAYS - 1, -1, -1)]
 
 
-def _title(pair: Pair) -> str:
-    return f"{pair.first.entity} {pair.first.currency}"
+def _tables(shown: Sequence[Pair]) -> dict[str, str]:
+    """A table for each side, by entity, currency and side."""
+    return {
+        f"{side.entity} {side.currency} {side.side}": short_table(side)
+        for pair in shown
+        for side in pair.sides
+        if _has_lines(side) or side.open_items["closing"] != Figure()
+    }
 
 
-def _table(pair: Pair, rows: Sequence[str]) -> str:
-    heads = ["", *(f"{s.side} {word}" for s in pair.sides for word in ("count", "amount"))]
-    body = [[_named(row), *(cell for s in pair.sides for cell in _cells(s, row))] for row in rows]
-    carried = [_figure_cells(s.open_items["closing"], s.currency) for s in pair.sides]
-    body.append(["open at the end", *(cell for cells in carried for cell in cells)])
-    return markdown.table(heads, body, words=1)
+def _named(row: Row) -> str:
+    name = row.name.replace("_", " ")
+    return f"**{name}**" if row.name in ("received", "accepted", "unexplained") else name
 
 
-def _named(row: str) -> str:
-    name = row.replace("_", " ")
-    return f"**{name}**" if row in ("received", "accepted", "unexplained") else name
-
-
-def _cells(one: Statement, row: str) -> tuple[str, str]:
-    return _figure_cells(one.rows[row], one.currency)
-
-
-def _figure_cells(figure: Figure, currency: str) -> tuple[str, str]:
-    return f"{figure.count:,}", text_amount(figure.amount, currency)
+def _month_so_far(day: str, history: Mapping[str, Sequence[Statement]]) -> str:
+    """What the days of the month come to, up to this one: a quiet last day hides nothing."""
+    days = [d for d in sorted(history) if d[:7] == day[:7] and d <= day]
+    given = [one for d in days for one in history[d]]
+    broken = sum(one.rows["breaks"].count for one in given)
+    waiting = sum(one.rows["timing"].count for one in given)
+    return (
+        f"{days[0]} to {days[-1]}: {count_of(broken, 'break')}, "
+        f"{count_of(waiting, 'timing item')}, unexplained {unexplained_text(given)}"
+    )
 
 
 def _most_lines_first(pair: Pair) -> int:
@@ -151,27 +176,27 @@ def _has_lines(one: Statement) -> bool:
     return any(figure != Figure() for figure in one.rows.values())
 
 
-def _is_said(pair: Pair, row: str) -> bool:
-    return row not in _QUIET or any(side.rows[row] != Figure() for side in pair.sides)
-
-
 def _short_breaks(broken: Sequence[Break]) -> str:
     """The largest breaks without their explanation, as many as fit."""
     body = [
         [
-            one.break_class,
-            markdown.escaped(one.line_id),
             f"{text_amount(one.amount, one.currency)} {one.currency}",
+            one.break_class,
+            markdown.escaped(_cut(one.line_id)),
         ]
         for one in largest(broken, _MOST_BREAKS)
     ]
     text = ""
     while body:
-        text = markdown.table(["class", "line", "amount"], body, words=2)
+        text = markdown.table(["amount", "class", "line"], body, words=2, figures=1)
         if len(text) <= LONGEST:
             break
         body.pop()
     return text
+
+
+def _cut(line_id: str) -> str:
+    return line_id if len(line_id) <= _NARROW else f"{line_id[: _NARROW - 1]}…"
 
 
 def _explained(broken: Sequence[Break]) -> str:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from assets.links import links, report_path, workbook_path
+from assets.links import links
 from assets.metadata import (
     COLUMN_SCHEMA,
     PARTITION_ROW_COUNT,
@@ -28,6 +28,7 @@ from tieout.model import Statement
 from tieout.periods import Period, month_of
 from tieout.render import html, markdown
 from tieout.render.workbook import workbook
+from tieout.reports import folder_of, report_name, workbook_name
 from tieout.settings import Settings
 from tieout.statement import STATEMENTS, statements_of
 from tieout.workplace import Workplace
@@ -60,7 +61,7 @@ def completeness_report(settings: Settings) -> dg.AssetsDefinition:
         with clear_failures():
             for month in dict.fromkeys(map(month_of, days)):
                 by_day |= _write_month(workplace, month, max(days))
-        describe_partitions(context, _described(workplace, by_day, context.partition_keys))
+        describe_partitions(context, _described(by_day, context.partition_keys))
         return dg.MaterializeResult()
 
     return write_report
@@ -82,8 +83,9 @@ def _write_month(workplace: Workplace, month: Period, last: date) -> dict[str, l
     title = f"{settings.company}, completeness of {month}"
     in_order = [statement for day in days for statement in by_day[str(day)]]
     page = html.report(of_month, broken, title=title, by_day=in_order)
-    _write(report_path(workplace, str(month)), page.encode())
-    _write(workbook_path(workplace, str(month)), workbook(of_month, broken))
+    folder = folder_of(workplace.home)
+    _write(folder / report_name(str(month)), page.encode())
+    _write(folder / workbook_name(str(month)), workbook(of_month, broken))
     return by_day
 
 
@@ -103,9 +105,7 @@ def _write(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _described(
-    workplace: Workplace, by_day: ByDay, days: Iterable[str]
-) -> Iterable[tuple[str, Metadata]]:
+def _described(by_day: ByDay, days: Iterable[str]) -> Iterable[tuple[str, Metadata]]:
     count = sum(map(len, by_day.values()))
     for day in days:
         given = by_day[day]
@@ -117,7 +117,7 @@ def _described(
                 "breaks": sum(s.rows["breaks"].count for s in given),
                 "unexplained": unexplained_text(given),
                 "report of the day": dg.MetadataValue.md(markdown.summary(given)),
-                **links(workplace, day),
+                **links(day),
                 PARTITION_ROW_COUNT: len(given),
                 ROW_COUNT: count,
             },

@@ -102,7 +102,7 @@ def _pages(
     return {
         day: {
             **statement_page(name, day, history, broken[day]),
-            **links(workplace, day),
+            **links(day),
             PARTITION_ROW_COUNT: len(made[day]),
             ROW_COUNT: count,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipelines.home import serve
+from pipelines.servers import serve
 from tieout.cli.common import Places, examples, located, say
 from tieout.validation import validated
 

@@ -1,11 +1,8 @@
-"""Dagster's own folder in the home folder, and the web server over it."""
+"""Dagster's own folder in the home folder, and what its processes find in their environment."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from tieout.errors import ConfigurationError
@@ -47,33 +44,6 @@ def environment(config: Path, home: Path) -> dict[str, str]:
         # Stores the events of a range in groups; see assets/event_log.py.
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
     }
-
-
-def serve(config: Path, home: Path, *, port: int = 3000) -> int:
-    """Run the Dagster UI and daemon on 127.0.0.1 until interrupted; the exit code.
-
-    The UI has no authentication: it never listens anywhere else. A proxy: docs/security.md.
-    """
-    # Dagster advises another tool, which needs a project of its own making.
-    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
-    command = [sys.executable, *quiet, "-m", "dagster", "dev"]
-    command += [
-        "--module-name",
-        "pipelines.definitions",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with subprocess.Popen(command, env=environment(config, home)) as server:  # noqa: S603
-        # A service manager ends this process alone: the server would live on without it.
-        signal.signal(signal.SIGTERM, lambda _number, _frame: server.terminate())
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                # The terminal has sent the same to the server; it ends its children, then itself.
-                continue
 
 
 def _own_settings() -> Path:

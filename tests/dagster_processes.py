@@ -79,7 +79,7 @@ def servers(
 
     try:
         found = Servers(f"http://127.0.0.1:{port}", logs)
-        start("webserver", ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port)])
+        start("webserver", ["pipelines.webserver", "-h", "127.0.0.1", "-p", str(port)])
         try:
             until(lambda: _answers(found), 90, "the web server")
         except AssertionError as problem:

@@ -70,6 +70,13 @@ def _of_deliveries(
             occurred_on=day,
             period=day,
             age_days=max(0, (known_through - day).days),
-            explanation=row["explanation"],
+            explanation=_sentence(row["explanation"]),
             counterpart=None,
         )
+
+
+def _sentence(words: str) -> str:
+    """A capital at the beginning, unless that is a name, and a full stop."""
+    first = words.split(" ", 1)[0]
+    begun = words[0].upper() + words[1:] if first.isalpha() else words
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."

@@ -103,8 +103,8 @@ def _variance(what: str) -> Callable[[Row], str]:
         elif row["group_amount"] is not None:
             other = row["group_amount"]
         return (
-            f"{_own(row)} stands against {_against(row)}: {what} differs by "
-            f"{_money(other - own, row['currency'])}."
+            f"{_own(row)} stands against {_against(row)}: {what} there is "
+            f"{_money(abs(other - own), row['currency'])} {'more' if other > own else 'less'}."
         )
 
     return sentence
@@ -130,7 +130,10 @@ def _unmapped(row: Row) -> str:
 
 
 def _entity(row: Row) -> str:
-    return f"{_own(row)} is of {row['entity']}, not of {row['other_entity']} as {_other(row)}."
+    here, there = row["entity"], row["other_entity"]
+    if row["side"] == "target":
+        return f"{_own(row)} was posted in {here}, but {_other(row)} belongs to {there}."
+    return f"{_own(row)} belongs to {here}, but {_other(row)} was posted in {there}."
 
 
 def _currency(row: Row) -> str:
@@ -138,22 +141,20 @@ def _currency(row: Row) -> str:
 
 
 def _cut_off(row: Row) -> str:
-    return (
-        f"{_own(row)} agrees with {_other(row)}, but lies {_apart(row)} and a month end apart "
-        f"from it; it was due {_due(row)}."
-    )
+    return f"{_own(row)} agrees with {_other(row)}, but {_apart(row)} and it is in another month."
 
 
 def _late(row: Row) -> str:
-    return (
-        f"{_own(row)} agrees with {_other(row)}, but lies {_apart(row)} apart from it, outside "
-        f"the days allowed; it was due {_due(row)}."
-    )
+    return f"{_own(row)} agrees with {_other(row)}, but {_apart(row).rstrip(',')}."
 
 
 def _apart(row: Row) -> str:
-    days = abs((row["other_period"] - row["period"]).days)
-    return f"{days} day" if days == 1 else f"{days} days"
+    """How far off the counterpart is dated, and by when it was due if it came too late."""
+    days = (row["other_period"] - row["period"]).days
+    count = "1 day" if abs(days) == 1 else f"{abs(days)} days"
+    if days < 0:
+        return f"that one is dated {count} earlier, outside the days allowed,"
+    return f"that one is dated {count} later; it was due {_due(row)},"
 
 
 def _late_usage(row: Row) -> str:

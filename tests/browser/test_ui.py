@@ -7,6 +7,7 @@ company's own CSV files, so the page is compared with what accountants would fin
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import openpyxl
 import pytest
 
 from pipelines.run import run_range
@@ -186,11 +188,33 @@ def test_the_assets_page_shows_the_last_day_and_what_the_asset_is(ui: Ui) -> Non
     text = ui.text()
     for said in ("The completeness statement of card_to_ledger", "finance", "statements"):
         assert said in text
-    assert str(ui.company.home / "reports" / "completeness-2026-10.html") in text.replace("\n", "")
     ui.page.get_by_role("button", name="Plots").click()
     ui.page.locator("canvas").first.wait_for(timeout=PATIENCE)
     ui.picture("plots")
     assert "completeness" in ui.text()
+
+
+def test_the_page_leads_to_the_report_and_the_workbook_of_the_month(ui: Ui) -> None:
+    ui.open(f"{STATEMENT}?view=partitions&partition={BROKEN}", "links")
+    with ui.page.context.expect_page() as opened:
+        ui.page.locator("a[href$='completeness-2026-10.html']").first.click()
+    report = opened.value
+    report.wait_for_load_state()
+    report.screenshot(path=str(ui.pictures / "report.png"))
+    count, amount = from_files(ui.company.folder, BROKEN)["source"]["breaks"]
+    overview = report.locator("table").first.inner_text()
+    assert "card_to_ledger" in overview
+    assert f"{amount:,}" in overview
+    assert f"{count} lines are breaks" in report.locator("body").inner_text()
+    report.close()
+    workbook = ui.page.locator("a[href$='completeness-2026-10.xlsx']").first.get_attribute("href")
+    answer = ui.page.request.get(ui.at.url + workbook)
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.body()))["Breaks"]
+    assert sheet.max_row == 1 + sum(
+        figures["breaks"][0] for figures in from_files(ui.company.folder, BROKEN).values()
+    )
+    for other in ("dagster.yaml", "..%2Fregister.db", "completeness-2031-01.html"):
+        assert ui.page.request.get(f"{ui.at.url}/reports/{other}").status == 404
 
 
 def test_a_broken_day_shows_its_breaks_and_a_picture(ui: Ui) -> None:

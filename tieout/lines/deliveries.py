@@ -192,6 +192,7 @@ def _total_row(
     words = f"{ref} states {shown(stated, currency)}, {source.file} has {there}"
     if stated != found.amount:
         row["break_class"] = "control_total_mismatch"
-        words += f"; difference {shown(found.amount - stated, currency)}"
+        short = stated - found.amount
+        words += f"; {shown(abs(short), currency)} {'are missing' if short > 0 else 'too much'}"
     row["explanation"] = words
     return row

@@ -30,7 +30,7 @@ from tieout.render.layout import (
     printable,
     rows,
 )
-from tieout.render.report import COLUMNS, does_it_hold, entries
+from tieout.render.report import COLUMNS, does_it_hold, entries, is_clear
 
 MOST_BREAKS = 2_000
 """Breaks listed in a page; a browser has to open it. The CSV has all of them."""
@@ -77,6 +77,7 @@ def report(
         columns=COLUMNS,
         verdict=does_it_hold(given),
         holds=all(one.holds for one in given),
+        clear=is_clear(given),
         classes=by_class(breaks),
         breaks=largest(breaks, MOST_BREAKS),
         left_out=max(0, len(breaks) - MOST_BREAKS),

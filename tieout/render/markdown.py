@@ -90,12 +90,14 @@ def breaks(given: Sequence[Break], most: int = 20) -> str:
     return shown + (f"\nand {count_of(left, 'smaller break')}\n" if left > 0 else "")
 
 
-def table(heads: Sequence[str], body: Iterable[Sequence[str]], words: int) -> str:
-    """A table whose first `words` columns are text and whose others are right-aligned figures.
+def table(
+    heads: Sequence[str], body: Iterable[Sequence[str]], words: int, *, figures: int = 0
+) -> str:
+    """A table of `figures` right-aligned columns, `words` columns of text, and figures again.
 
     Cells are taken as they are: escape what comes from data.
     """
-    rule = [":--" if n < words else "--:" for n in range(len(heads))]
+    rule = [":--" if figures <= n < figures + words else "--:" for n in range(len(heads))]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [heads, rule, *body])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -19,9 +19,15 @@ from tieout.render.layout import (
     printable,
 )
 
-COLUMNS = ("received", "matched", "in transit", "timing", "breaks", "unexplained")
+COLUMNS = tuple(
+    "received, not accepted, matched, in transit, timing, breaks, unexplained".split(", ")
+)
+"""What was received less what was not accepted (not in the file, quarantined, a duplicate) is the
+sum of the others."""
 _WIDTH = 100
-_ROWS = ("received", "matched", "matched_in_transit", "timing", "breaks", "unexplained")
+_ROWS = ("matched", "matched_in_transit", "timing", "breaks", "unexplained")
+_LEFT_OUT = frozenset({"not accepted", "in transit"})
+"""Columns that the text leaves out where they are nil throughout: a terminal is narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,17 @@ class Entry:
 
 def entries(given: Sequence[Statement]) -> list[Entry]:
     """One entry for each statement, in the order given."""
-    return [Entry(one, tuple(one.rows[name] for name in _ROWS)) for one in given]
+    return [
+        Entry(
+            one,
+            (
+                one.rows["received"],
+                one.rows["received"] - one.rows["accepted"],
+                *(one.rows[name] for name in _ROWS),
+            ),
+        )
+        for one in given
+    ]
 
 
 def text(given: Sequence[Statement]) -> str:
@@ -104,17 +120,38 @@ def totals_text(given: Sequence[Statement]) -> str:
 
 
 def does_it_hold(given: Sequence[Statement]) -> str:
-    """Whether every statement explains every line, and whether all that was due could be read."""
+    """Whether every statement explains every line, and what is open all the same."""
     failing = [one for one in given if not one.holds]
     if not failing:
-        holds = "Every line received is explained: unexplained is 0 everywhere."
-        classes = classes_in_order({name for one in given for name in one.delivery})
-        return f"{holds} But deliveries have breaks: {', '.join(classes)}." if classes else holds
+        return "\n".join(["Unexplained is 0 everywhere: no line is lost.", *_what_is_open(given)])
     names = ", ".join(
         f"{one.reconciliation} {one.entity} {one.currency} {one.side}" for one in failing[:5]
     )
     more = f" and {len(failing) - 5} more" if len(failing) > 5 else ""
     return f"{len(failing)} of {len(given)} statements do NOT hold: {names}{more}."
+
+
+def is_clear(given: Sequence[Statement]) -> bool:
+    """Whether every line is explained, and none is a break, nor any delivery."""
+    return all(one.holds and not one.rows["breaks"].count and not one.delivery for one in given)
+
+
+def _what_is_open(given: Sequence[Statement]) -> Iterator[str]:
+    """A sentence each on lines that are breaks, on timing items, and on breaks of deliveries."""
+    broken = sum(one.rows["breaks"].count for one in given)
+    waiting = sum(one.rows["timing"].count for one in given)
+    told = f"{_lines_are(broken, 'a break', 'breaks')}, {_lines_are(waiting, 'timing', 'timing')}."
+    yield told[0].upper() + told[1:]
+    classes = {name for one in given for name in one.delivery}
+    if classes:
+        names = ", ".join(classes_in_order(classes))
+        yield f"Deliveries have breaks of their own: {names}."
+
+
+def _lines_are(count: int, singular: str, plural: str) -> str:
+    if count == 0:
+        return f"no line is {singular}"
+    return f"{count:,} line is {singular}" if count == 1 else f"{count:,} lines are {plural}"
 
 
 def _title(one: Entry) -> str:
@@ -123,10 +160,11 @@ def _title(one: Entry) -> str:
 
 def _table(found: Sequence[Entry]) -> list[str]:
     """The heading, then two lines for each entry."""
-    columns = [_column(found, n) for n in range(len(COLUMNS))]
+    kept = [n for n, name in enumerate(COLUMNS) if name not in _LEFT_OUT or _any(found, n)]
+    columns = [_column(found, n) for n in kept]
     columns.append([cell for e in found for cell in map(percent_text, (e.by_count, e.by_amount))])
     words = [[printable(one.entity), one.statement.currency, one.statement.side] for one in found]
-    heads = ["entity", "cur", "side", *COLUMNS, "complete"]
+    heads = ["entity", "cur", "side", *(COLUMNS[n] for n in kept), "complete"]
     widths = [
         max(len(head), *(len(row[n]) for row in words), 0) for n, head in enumerate(heads[:3])
     ]
@@ -137,6 +175,10 @@ def _table(found: Sequence[Entry]) -> list[str]:
         lines.append(_line([*row, *(column[2 * n] for column in columns)], widths, gap))
         lines.append(_line(["", "", "", *(c[2 * n + 1] for c in columns)], widths, gap))
     return lines
+
+
+def _any(found: Sequence[Entry], n: int) -> bool:
+    return any(entry.figures[n] != Figure() for entry in found)
 
 
 def _column(found: Sequence[Entry], n: int) -> list[str]:

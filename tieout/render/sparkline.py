@@ -14,6 +14,8 @@ from tieout.render.chart import LAYERS
 
 LONGEST = 999
 _HEIGHT, _WIDTH = 40, 186
+_SCALE = 2
+"""Pixels a unit: the pages' own column is some 400 pixels wide."""
 _LEAST = 2
 """Pixels that a break gets among any number of lines."""
 
@@ -37,8 +39,9 @@ def small_outcomes(given: Sequence[Statement], days: Sequence[date]) -> str:
         if key == name and any(h[n] for h in heights)
     ]
     width = step * len(days)
+    size = f'width="{_SCALE * width}" height="{_SCALE * _HEIGHT}"'
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{3 * width}" height="{3 * _HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
         f'viewBox="0 0 {width} {_HEIGHT}">{"".join(paths)}</svg>'
     )
     return f"![by day](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
