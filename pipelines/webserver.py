@@ -37,7 +37,7 @@ def main() -> None:
     def with_reports(*arguments: Any, **more: Any) -> Any:
         app = build(*arguments, **more)
         # Before Dagster's own routes, the last of which answers every path.
-        app.router.routes.insert(0, Route("/reports/{name}", _report))
+        app.router.routes.insert(0, Route("/reports/{name:path}", _report))
         return app
 
     dagster.create_app_from_workspace_process_context = with_reports

@@ -103,8 +103,8 @@ def _variance(what: str) -> Callable[[Row], str]:
         elif row["group_amount"] is not None:
             other = row["group_amount"]
         return (
-            f"{_own(row)} stands against {_against(row)}: {what} there is "
-            f"{_money(abs(other - own), row['currency'])} {'more' if other > own else 'less'}."
+            f"{_own(row)} stands against {_against(row)}: {what} differs by "
+            f"{_money(other - own, row['currency'])}."
         )
 
     return sentence
@@ -141,20 +141,27 @@ def _currency(row: Row) -> str:
 
 
 def _cut_off(row: Row) -> str:
-    return f"{_own(row)} agrees with {_other(row)}, but {_apart(row)} and it is in another month."
+    return (
+        f"{_own(row)} agrees with {_other(row)}, but that one is dated {_apart(row)}, in another "
+        f"month."
+    )
 
 
 def _late(row: Row) -> str:
-    return f"{_own(row)} agrees with {_other(row)}, but {_apart(row).rstrip(',')}."
+    return f"{_own(row)} agrees with {_other(row)}, but that one is dated {_apart(row)}."
 
 
 def _apart(row: Row) -> str:
-    """How far off the counterpart is dated, and by when it was due if it came too late."""
+    """How far off the counterpart is dated, and by when it was due if it missed that."""
     days = (row["other_period"] - row["period"]).days
-    count = "1 day" if abs(days) == 1 else f"{abs(days)} days"
-    if days < 0:
-        return f"that one is dated {count} earlier, outside the days allowed,"
-    return f"that one is dated {count} later; it was due {_due(row)},"
+    apart = f"1 day {_way(days)}" if abs(days) == 1 else f"{abs(days)} days {_way(days)}"
+    if row["other_period"] > row["due_on"]:
+        return f"{apart} (it was due {_due(row)})"
+    return f"{apart if days else 'the same day'}, outside the days allowed"
+
+
+def _way(days: int) -> str:
+    return "later" if days > 0 else "earlier"
 
 
 def _late_usage(row: Row) -> str:

@@ -151,20 +151,25 @@ def _figure(lines: Counter[tuple[str, Decimal]]) -> tuple[int, Decimal]:
 
 
 def read_off(page: Any) -> dict[str, Figures]:
-    """The statement's table as the browser shows it, by side and row."""
-    table = page.locator("table:has(> thead th:text-is('source count'))").first
-    table.wait_for(timeout=PATIENCE)
-    heads = [head.strip() for head in table.locator("th").all_inner_texts()]
+    """The statement's tables as the browser shows them, by side and row; nothing is cut off."""
     shown: dict[str, Figures] = {"source": {}, "target": {}}
-    for row in table.locator("tr").all():
-        cells = [cell.strip() for cell in row.locator("td").all_inner_texts()]
-        if not cells:
-            continue
-        told = dict(zip(heads, cells, strict=True))
-        for side, figures in shown.items():
-            count = int(told[f"{side} count"].replace(",", ""))
-            figures[cells[0]] = count, Decimal(told[f"{side} amount"].replace(",", ""))
+    for side, figures in shown.items():
+        entry = page.locator("tr", has=page.get_by_text(f"SC USD {side}", exact=True)).last
+        table = entry.locator("table").first
+        table.wait_for(timeout=PATIENCE)
+        for row in table.locator("tbody tr").all():
+            name, count, amount = (cell.strip() for cell in row.locator("td").all_inner_texts())
+            figures[name] = int(count.replace(",", "")), Decimal(amount.replace(",", ""))
+        assert table.evaluate(_CUT_OFF) == 0
     return shown
+
+
+_CUT_OFF = """table => {
+  let box = table.parentElement
+  while (box && getComputedStyle(box).overflowX === 'visible') box = box.parentElement
+  return Math.max(0, box.scrollWidth - box.clientWidth)
+}"""
+"""Pixels of a table that its page hides to the right."""
 
 
 def assert_says(shown: dict[str, Figures], expected: dict[str, Figures]) -> None:

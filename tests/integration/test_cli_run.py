@@ -63,8 +63,8 @@ def test_a_break_is_told_and_fails_only_where_that_was_asked_for(place: Path) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("2026-10-05 to 2026-10-05: done; ")
     row = next(line for line in done.stdout.splitlines() if line.startswith("subledger_to_ledger"))
-    assert row.split()[1:] == ["3", "2", "0", "0", "1", "0"]
-    assert "unexplained is 0 everywhere" in done.stdout
+    assert row.split()[1:] == ["3", "0", "2", "0", "0", "1", "0"]
+    assert "Unexplained is 0 everywhere" in done.stdout
     strict = tieout(place, "run", *DAY, "--fail-on-breaks", "--json")
     assert strict.returncode == 3, strict.stderr
     told = json.loads(strict.stdout)

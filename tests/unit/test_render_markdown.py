@@ -56,6 +56,7 @@ def test_the_summary_has_one_row_a_statement() -> None:
     assert len([line for line in lines if line.startswith("| settlement_to_ledger")]) == 2
     assert cells(lines[2])[4:] == [
         "12,031 / 1,203,311.20",
+        "5 / 208.10",
         "12,010 / 1,202,000.00",
         "4 / 500.00",
         "6 / 403.10",

@@ -97,21 +97,51 @@ def test_a_yen_has_no_decimals_and_a_rated_fraction_keeps_them_all() -> None:
 def test_the_report_gives_counts_above_amounts_and_says_whether_all_is_explained() -> None:
     given = [statement(), statement("target", currency="JPY")]
     assert report.text(given) == dedent("""\
-        entity cur side        received       matched  in transit  timing  breaks  unexplained  complete
+        entity cur side       received set aside      matched in transit timing breaks unexplained complete
 
         settlement_to_ledger, 2026-10
-        US01   USD source        12,031        12,010           4       6       6            0    99.83%
-                           1,203,311.20  1,202,000.00      500.00  403.10  200.00         0.00    99.89%
-        US01   JPY target        12,031        12,010           4       6       6            0    99.83%
-                              1,203,311     1,202,000         500     403     200            0    99.89%
+        US01   USD source       12,031         5       12,010          4      6      6           0   99.83%
+                          1,203,311.20    208.10 1,202,000.00     500.00 403.10 200.00        0.00   99.89%
+        US01   JPY target       12,031         5       12,010          4      6      6           0   99.83%
+                             1,203,311       208    1,202,000        500    403    200           0   99.89%
         """)  # noqa: E501 - the page as it is
-    assert "unexplained is 0 everywhere" in report.does_it_hold(given)
+    assert report.does_it_hold(given).splitlines() == [
+        "Unexplained is 0 everywhere: every line received is accounted for.",
+        "12 lines are breaks, 12 lines are timing.",
+        "Deliveries have breaks of their own: batch_out_of_balance.",
+    ]
+    assert not report.is_clear(given)
     late = replace(given[0], delivery={"missing_extract": figure(1, "0")})
     said = report.does_it_hold([given[1], late])
-    assert said.endswith("0 everywhere. But deliveries have breaks: missing_extract.")
+    assert said.splitlines()[-1] == "Deliveries have breaks of their own: missing_extract."
     failing = statement(unexplained=figure(0, "0.01"))
     said = report.does_it_hold([*given, failing])
     assert said == "1 of 3 statements do NOT hold: settlement_to_ledger US01 USD source."
+
+
+def test_columns_that_are_nil_throughout_leave_room_for_the_others() -> None:
+    one = statement()
+    rows = one.rows | {
+        "received": one.rows["accepted"],
+        "matched": one.rows["matched"] + one.rows["matched_in_transit"],
+        **dict.fromkeys(
+            ("not_in_file", "quarantined", "duplicates", "matched_in_transit"), figure(0, "0")
+        ),
+    }
+    heads = report.text([replace(one, rows=rows)]).splitlines()[0].split()
+    assert heads == "entity cur side received matched timing breaks unexplained complete".split()
+
+
+def test_only_a_statement_without_breaks_is_clear() -> None:
+    one = statement()
+    matched = one.rows["matched"] + one.rows["breaks"]
+    clear = replace(
+        one, rows=one.rows | {"matched": matched, "breaks": figure(0, "0")}, delivery={}
+    )
+    assert report.is_clear([clear])
+    assert report.does_it_hold([clear]).endswith("No line is a break, 6 lines are timing.")
+    assert not report.is_clear([replace(clear, delivery={"sequence_gap": figure(1, "0")})])
+    assert not report.is_clear([statement(unexplained=figure(0, "0.01"))])
 
 
 def test_lines_of_which_none_was_accepted_are_summed_up_in_the_report() -> None:

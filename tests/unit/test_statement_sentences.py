@@ -74,11 +74,25 @@ def said_of(one: Mapping[str, Any]) -> list[str]:
         said += [one["entity"], one["other_entity"]]
     if kind == "currency_mismatch":
         said.append(one["other_currency"])
-    if kind in ("missing_in_target", "missing_in_source", "late_arrival", "period_mismatch"):
-        said.append(str(one["due_on"]))
-    if kind == "late_usage":
-        said.append(str(one["received_on"]))
-    return said
+    return said + dates_of(one)
+
+
+def dates_of(one: Mapping[str, Any]) -> list[str]:
+    """The days that the sentence of a break about time names."""
+    kind = one["break_class"]
+    if kind in ("missing_in_target", "missing_in_source"):
+        return [str(one["due_on"])]
+    if kind in ("late_arrival", "period_mismatch"):
+        return distance_of(one)
+    return [str(one["received_on"])] if kind == "late_usage" else []
+
+
+def distance_of(one: Mapping[str, Any]) -> list[str]:
+    """How far off the counterpart is dated; a date it missed only where it came after that."""
+    days = (one["other_period"] - one["period"]).days
+    words = {-1: "1 day earlier", 0: "the same day", 1: "1 day later"}
+    distance = words.get(days, f"{abs(days)} days {'later' if days > 0 else 'earlier'}")
+    return [distance, *([str(one["due_on"])] if one["other_period"] > one["due_on"] else [])]
 
 
 def gap(one: Mapping[str, Any]) -> Decimal:
@@ -219,13 +233,14 @@ SAID_OF_CASH = {
     "2026-09-28), which this reconciliation does not expect.",
     "lost": "21.00 USD of LOST (psp, 2026-09-28) was posted to account 9999 by e8 (erp, "
     "2026-09-28); that account is in no account map.",
-    "abroad": "22.00 USD of ABROAD (psp, 2026-09-28) is of A, not of B as e9 (erp, 2026-09-28).",
+    "abroad": "22.00 USD of ABROAD (psp, 2026-09-28) belongs to A, but e9 (erp, "
+    "2026-09-28) was posted in B.",
     "yen": "23.00 USD of YEN (psp, 2026-09-28) stands against 23 JPY of e10 (erp, 2026-09-28): "
     "another currency.",
-    "month": "24.00 USD of MONTH (psp, 2026-09-28) agrees with e11 (erp, 2026-10-02), but lies "
-    "4 days and a month end apart from it; it was due by 2026-10-01.",
-    "slow": "25.00 USD of SLOW (psp, 2026-09-28) agrees with e12 (erp, 2026-09-20), but lies "
-    "8 days apart from it, outside the days allowed; it was due by 2026-10-01.",
+    "month": "24.00 USD of MONTH (psp, 2026-09-28) agrees with e11 (erp, 2026-10-02), but that "
+    "one is dated 4 days later (it was due by 2026-10-01), in another month.",
+    "slow": "25.00 USD of SLOW (psp, 2026-09-28) agrees with e12 (erp, 2026-09-20), but that "
+    "one is dated 8 days earlier, outside the days allowed.",
     "m1": "30.00 USD of B1 (psp, 2026-09-28), one of 2 lines that sum to 61.00 USD, stands against "
     "60.00 USD of e13 (erp, 2026-09-28): the amount differs by -1.00 USD.",
     "e1": "99.00 USD of NOBODY (erp, 2026-09-28) has nothing behind it: no source line for it "

@@ -19,14 +19,12 @@ from tieout.render.layout import (
     printable,
 )
 
-COLUMNS = tuple(
-    "received, not accepted, matched, in transit, timing, breaks, unexplained".split(", ")
-)
-"""What was received less what was not accepted (not in the file, quarantined, a duplicate) is the
+COLUMNS = tuple("received, set aside, matched, in transit, timing, breaks, unexplained".split(", "))
+"""What was received less what was set aside (not in the file, quarantined, a duplicate) is the
 sum of the others."""
 _WIDTH = 100
 _ROWS = ("matched", "matched_in_transit", "timing", "breaks", "unexplained")
-_LEFT_OUT = frozenset({"not accepted", "in transit"})
+_LEFT_OUT = frozenset({"set aside", "in transit"})
 """Columns that the text leaves out where they are nil throughout: a terminal is narrow."""
 
 
@@ -123,7 +121,12 @@ def does_it_hold(given: Sequence[Statement]) -> str:
     """Whether every statement explains every line, and what is open all the same."""
     failing = [one for one in given if not one.holds]
     if not failing:
-        return "\n".join(["Unexplained is 0 everywhere: no line is lost.", *_what_is_open(given)])
+        return "\n".join(
+            [
+                "Unexplained is 0 everywhere: every line received is accounted for.",
+                *_what_is_open(given),
+            ]
+        )
     names = ", ".join(
         f"{one.reconciliation} {one.entity} {one.currency} {one.side}" for one in failing[:5]
     )
