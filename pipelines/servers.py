@@ -47,6 +47,9 @@ def serve(config: Path, home: Path, *, port: int = 3000) -> int:
             while all(one.poll() is None for one in running):
                 time.sleep(_POLL)
         except (KeyboardInterrupt, _EndedError):
+            # Asked once more, it would leave its servers behind: they end, or are killed.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return 0
         return 1
 

@@ -59,7 +59,7 @@ def servers(
     The web server goes first: it makes Dagster's SQLite databases, and Dagster's own code fails
     when two processes do so at the same moment.
     """
-    port = _free_port()
+    port = free_port()
     logs = company.folder / "logs"
     logs.mkdir(exist_ok=True)
     variables = {**environment(company.config, company.home), **(more or {})}
@@ -81,7 +81,7 @@ def servers(
         found = Servers(f"http://127.0.0.1:{port}", logs)
         start("webserver", ["pipelines.webserver", "-h", "127.0.0.1", "-p", str(port)])
         try:
-            until(lambda: _answers(found), 90, "the web server")
+            until(lambda: answers(found), 90, "the web server")
         except AssertionError as problem:
             problem.add_note(_end_of(logs / "webserver.log"))
             raise
@@ -104,7 +104,8 @@ def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
 
 
-def _answers(at: Servers) -> bool:
+def answers(at: Servers) -> bool:
+    """Whether the web server answers questions."""
     try:
         told = at.ask("{ repositoriesOrError { __typename } }")
     except (OSError, urllib.error.URLError):
@@ -116,7 +117,8 @@ def _end_of(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else "no log"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
