@@ -189,16 +189,19 @@ def test_breaks_stand_under_their_class_with_their_explanation() -> None:
         one_break(amount="-50", line_id="txn_1002", currency="EUR", ref=None),
     ]
     assert breaks.text(given) == dedent("""\
-        settlement_to_ledger: missing_in_target: 2 breaks, -50.00 EUR, 150.00 USD
-        -------------------------------------------------------------------------
+        settlement_to_ledger: missing_in_target, source: 2 breaks, -50.00 EUR, 150.00 USD
+        settlement_to_ledger: amount_mismatch, target: 1 break, 1.50 USD
+
+        settlement_to_ledger: missing_in_target, source: 2 breaks, -50.00 EUR, 150.00 USD
+        ---------------------------------------------------------------------------------
         source  stripe_us  txn_1001  US01  150.00 USD  2026-10-05  26 days old
             The charge of 150.00 USD has no posting on a clearing account.
             ref: po_77
         source  stripe_us  txn_1002  US01  -50.00 EUR  2026-10-05  26 days old
             The charge of 150.00 USD has no posting on a clearing account.
 
-        settlement_to_ledger: amount_mismatch: 1 break, 1.50 USD
-        --------------------------------------------------------
+        settlement_to_ledger: amount_mismatch, target: 1 break, 1.50 USD
+        ----------------------------------------------------------------
         target  stripe_us  txn_1001  US01  1.50 USD  2026-10-05  26 days old
             The charge of 150.00 USD has no posting on a clearing account.
             ref: po_77

@@ -225,9 +225,7 @@ def _by_day(workplace: Workplace, asked: _Asked) -> list[Statement]:
 
 
 def _breaks_text(found: Sequence[Break]) -> str:
-    amounts = breaks_rendering.amounts_text(found)
-    total = count_of(len(found), "break") + (f": {amounts}" if amounts else "")
-    return f"{breaks_rendering.text(found)}\n{total}\n"
+    return f"{breaks_rendering.text(found)}\n{count_of(len(found), 'break')}\n"
 
 
 def _why_no_breaks(workplace: Workplace, asked: _Asked, break_class: str | None) -> str:

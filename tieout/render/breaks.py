@@ -108,14 +108,21 @@ def _by_size(one: Break) -> tuple[Decimal, str, str, str, str]:
 
 
 def text(given: Sequence[Break]) -> str:
-    """Every break with its explanation, under a heading for each reconciliation and class."""
-    groups: dict[tuple[str, str], list[Break]] = {}
+    """Every break with its explanation, a heading for each reconciliation, class and side; where
+    there are several, the headings come first, as a summary.
+
+    Sides apart: both lines of one difference are breaks, and their sum would say it twice.
+    """
+    groups: dict[tuple[str, str, str], list[Break]] = {}
     for one in given:
-        groups.setdefault((one.reconciliation, one.break_class), []).append(one)
+        groups.setdefault((one.reconciliation, one.break_class, one.side), []).append(one)
     names = list(dict.fromkeys(one.reconciliation for one in given))
     place = {c: n for n, c in enumerate(classes_in_order(one.break_class for one in given))}
-    order = sorted(groups, key=lambda key: (names.index(key[0]), place[key[1]]))
-    return "\n".join(_group(name, kind, groups[name, kind]) for name, kind in order)
+    order = sorted(groups, key=lambda key: (names.index(key[0]), place[key[1]], key[2]))
+    headings = {key: _heading(key, groups[key]) for key in order}
+    summary = [line for lines in headings.values() for line in lines]
+    shown = ["\n".join([*summary, ""])] if len(order) > 1 else []
+    return "\n".join([*shown, *(_group(headings[key], groups[key]) for key in order)])
 
 
 def as_json(given: Sequence[Break]) -> str:
@@ -147,10 +154,14 @@ def _csv_cell(name: str, value: object) -> str:
     return "'" + shown if name not in _FIGURES and is_formula(shown) else shown
 
 
-def _group(name: str, break_class: str, members: Sequence[Break]) -> str:
-    head = f"{name}: {break_class}: {count_of(len(members), 'break')}"
+def _heading(key: tuple[str, str, str], members: Sequence[Break]) -> list[str]:
+    name, break_class, side = key
+    head = f"{name}: {break_class}, {side}: {count_of(len(members), 'break')}"
     parts = [part for part in (head, amounts_text(members)) if part]
-    heading = textwrap.wrap(printable(", ".join(parts)), _WIDTH, subsequent_indent=_INDENT)
+    return textwrap.wrap(printable(", ".join(parts)), _WIDTH, subsequent_indent=_INDENT)
+
+
+def _group(heading: Sequence[str], members: Sequence[Break]) -> str:
     rule = "-" * max(map(len, heading))
     return "\n".join([*heading, rule, *(_entry(one) for one in members)]) + "\n"
 
