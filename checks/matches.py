@@ -29,8 +29,8 @@ def match_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         [
             Check(
                 "consumption",
-                "Counts the lines in scope and their outcomes again: each line of either side has "
-                "exactly one outcome, and no outcome is without its line.",
+                "Counts the lines in scope and their outcomes again: each delivery of a line of "
+                "either side has exactly one outcome, and no outcome is without its line.",
                 consumption,
             )
         ],
@@ -46,13 +46,22 @@ def _consumption(workplace: Workplace, name: str, days: Sequence[str]) -> Findin
         "outcomes": made,
         "lines without an outcome": due.join(made, on=LINE, how="anti"),
         "outcomes without a line": made.join(due, on=LINE, how="anti"),
-        "lines with several outcomes": made.filter(pl.struct(LINE).is_duplicated()),
+        "lines with several outcomes": _too_many(made, due),
     }
     counts = {
         label: dict(rows.group_by(DAY).len().collect(engine="streaming").iter_rows())
         for label, rows in counted.items()
     }
     return {day: _finding({label: counts[label].get(day, 0) for label in counts}) for day in days}
+
+
+def _too_many(made: pl.LazyFrame, due: pl.LazyFrame) -> pl.LazyFrame:
+    """Outcomes of lines that have more outcomes than deliveries."""
+    outcomes_of = made.group_by(LINE).agg(pl.len().alias("outcomes"))
+    deliveries_of = due.group_by(LINE).agg(pl.len().alias("deliveries"))
+    both = outcomes_of.join(deliveries_of, on=LINE, how="left")
+    excess = both.filter(pl.col("outcomes") > pl.col("deliveries").fill_null(1))
+    return made.join(excess, on=LINE, how="semi")
 
 
 def _due(workplace: Workplace, name: str) -> pl.LazyFrame:
@@ -72,4 +81,6 @@ def _finding(counts: Mapping[str, int]) -> Finding:
     lines, made, *wrong = counts.values()
     if lines == made and not any(wrong):
         return Finding(True, f"{lines:,} lines, each with one outcome", dict(counts))
-    return Finding(False, f"{lines:,} lines have {made:,} outcomes", dict(counts))
+    told = [f"{lines:,} lines have {made:,} outcomes"]
+    told += [f"{label}: {counts[label]:,}" for label in list(counts)[2:] if counts[label]]
+    return Finding(False, "; ".join(told), dict(counts))

@@ -20,8 +20,9 @@ from tieout.money import FINE_AMOUNT
 from tieout.settings import Kind, Settings, Side
 from tieout.workplace import Workplace
 
-LINE = ["side", "feed", "line_id", "extract_sha256", "row_number"]
-"""One delivery of a line."""
+LINE = ["side", "feed", "line_id", "received_on", "extract_sha256", "row_number"]
+"""One delivery of a line. The same file can come for two windows, and within one day for two hours:
+then two deliveries have all of these in common, and each has an outcome of its own."""
 DAY = pl.col("period").dt.to_string("%Y-%m-%d").alias("day")
 SIDES: tuple[SideName, SideName] = ("source", "target")
 

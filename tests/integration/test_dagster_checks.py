@@ -234,7 +234,35 @@ def test_an_outcome_lost_or_given_twice_fails_consumption(place: Workplace) -> N
     found = checked(place, "matches/card_to_ledger")
     assert red(found) == {"consumption"}
     assert found["consumption"].figures["lines with several outcomes"].value == 3
+    assert found["consumption"].description.endswith("; lines with several outcomes: 3")
     assert red(checked(place, "matches/card_to_ledger", SECOND)) == set()
+
+
+def test_a_file_delivered_again_under_the_next_name_has_outcomes_of_its_own(tmp_path: Path) -> None:
+    """For another day, and for another hour of one day: repeats, and the proof holds."""
+    company = small_company(tmp_path / "company")
+    payments = payments_of(DAYS[0], 3)
+    at_one = payments_of(DAYS[0], 2, hour=13)
+    extract = company.settle(FIRST, payments)
+    shutil.copy(extract, extract.with_name(f"{SECOND}.csv"))
+    hour = company.settle(f"{FIRST}T13", at_one, feed="kiosk")
+    shutil.copy(hour, hour.with_name(f"{FIRST}T14.csv"))
+    company.post_payments(DAYS[0], payments)
+    company.post_payments(DAYS[0], at_one, account="1020")
+    company.close_books(DAYS)
+    outcome = run_range(company.config, company.home, DAYS[0], DAYS[-1])
+    assert outcome.success
+    wrong = [one for one in outcome.failed_checks if one.check in ("consumption", "conservation")]
+    assert wrong == []
+    with Workplace.open(company.config, company.home) as workplace:
+        for name, lines in (("card_to_ledger", 6), ("kiosk_to_ledger", 4)):
+            heads = workplace.register.heads(f"outcomes/{name}", [FIRST])
+            made = pl.read_parquet(workplace.store.paths(heads.values()))
+            again = made.filter(pl.col("outcome") == "duplicate")
+            assert (made.filter(pl.col("side") == "source").height, again.height) == (
+                2 * lines,
+                lines,
+            )
 
 
 def test_an_outcome_without_a_line_fails_consumption(place: Workplace) -> None:
