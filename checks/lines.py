@@ -18,6 +18,7 @@ from checks.published import WINDOW, differences, scan_windows
 from tieout.lines.columns import DELIVERIES, QUARANTINE, Columns, columns
 from tieout.lines.duplicates import DUPLICATE_OF
 from tieout.lines.models import calendar_range
+from tieout.lines.unread import unread_windows
 from tieout.model import Figure
 from tieout.money import FINE_AMOUNT, NO_CURRENCY, known_currencies, text_amount
 from tieout.register.records import Publication
@@ -167,7 +168,10 @@ def _wrong_values(
 def _not_worked_in(
     workplace: Workplace, feed: str, windows: Sequence[str], heads: Heads
 ) -> dict[str, str]:
-    """Extracts that were taken in and are not what is published, by window."""
+    """Extracts that were taken in and are not what is published, by window.
+
+    Also those whose data is published and whose manifest turned bad since: the window says so.
+    """
     names: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for extract in workplace.register.extracts(feed, windows):
         names[extract.window][extract.sha256] = extract.name
@@ -176,9 +180,12 @@ def _not_worked_in(
     )
     nothing_read = (pl.col("check") == "arrival") & pl.col("break_class").is_not_null()
     why = dict(told.filter(nothing_read).select(WINDOW, "explanation").collect().iter_rows())
+    unread = unread_windows(workplace, feed, windows)
     pending = {}
     for window, extracts in names.items():
         worked = set(heads[window].totals["extracts"]) if window in heads else set()
+        if window in unread:
+            worked = set()
         if left := sorted(name for sha256, name in extracts.items() if sha256 not in worked):
             pending[window] = why.get(window, f"{', '.join(left)}: not read yet")
     return pending

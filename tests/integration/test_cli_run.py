@@ -90,6 +90,18 @@ def test_an_extract_that_cannot_be_read_fails_the_run_and_the_fix_heals_it(place
     assert healed.returncode == 0, healed.stderr + healed.stdout
 
 
+def test_a_manifest_that_turns_bad_fails_a_run_over_several_days(place: Path) -> None:
+    days = ("--from", "2026-10-05", "--to", "2026-10-06")
+    beside = place / "ledger" / "2026-10-05.csv.manifest.json"
+    beside.write_text('{"rows": 1}')
+    assert tieout(place, "run", *days).returncode == 0
+    beside.write_text('{"rows": 1')
+    failed = tieout(place, "run", *days)
+    assert failed.returncode == 1, failed.stderr
+    assert "failed: lines/ledger" in failed.stderr
+    assert beside.name in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -254,7 +254,7 @@ def test_a_corrected_manifest_heals_without_a_new_file(box: Inbox) -> None:
         ('{"totals": {"EUR": "1e400"}}', "not a plain decimal"),
         ('{"totals": {"EUR": NaN}}', "not a plain decimal"),
         ('{"totals": [1]}', "totals is no object"),
-        (f'{{"sha256": "{"0" * 64}"}}', "the manifest says 000"),
+        (f'{{"sha256": "{"0" * 64}"}}', "manifest says 000"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_stops_its_extract_only(

@@ -30,6 +30,7 @@ from tieout.lines.report import (
 )
 from tieout.lines.unread import unread, unread_windows
 from tieout.lines.window import TABLES, Part, Sink, Window, delivery_json
+from tieout.location import MANIFEST
 from tieout.periods import window_day
 from tieout.register.records import NewPublication, TakenExtract
 from tieout.settings import Settings
@@ -233,8 +234,9 @@ def _check_sums(window: Window) -> None:
             continue
         if given.sha256 not in (None, extract.sha256):
             window.error = (
-                f"{extract.name}: its sha256 is {extract.sha256}, the manifest says {given.sha256} "
-                "-> have it sent again; it was changed or cut off on the way"
+                f"{extract.name}{MANIFEST}: the file's sha256 is {extract.sha256}, the manifest "
+                f"says {given.sha256} -> have both sent again; one was changed or cut off on the "
+                "way"
             )
 
 
