@@ -14,10 +14,10 @@ from pipelines.run import FailedCheck, RunOutcome, run_range
 from tieout.cli.common import DATE, Places, day, examples, located, pick, say
 from tieout.cli.group import BREAKS_FOUND, FAILED
 from tieout.cli.progress import progress_bar
-from tieout.model import Statement
+from tieout.model import Figure, Statement
 from tieout.periods import Period
 from tieout.render import report
-from tieout.render.layout import count_of, printable
+from tieout.render.layout import accepts_any, classes_in_order, count_of, printable
 from tieout.statement import statements
 from tieout.validation import validated
 from tieout.workplace import Workplace
@@ -73,10 +73,7 @@ def run(
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         click.echo(f"{_did(outcome, day(first), day(last))}\n")
-        if found:
-            click.echo(f"{report.totals_text(found)}\n{report.does_it_hold(found)}")
-        else:
-            click.echo("No lines are known for these days, so nothing is proven.")
+        click.echo(_shown(found))
     for line in [*what_was_found(outcome), *what_failed(outcome)]:
         say(line)
     click.get_current_context().exit(exit_code(outcome, found, fail_on_breaks=fail_on_breaks))
@@ -143,6 +140,15 @@ def _did(outcome: RunOutcome, first: date, last: date) -> str:
         f"{first} to {last}: {done}; {count_of(len(outcome.materialized), 'asset')},"
         f" {partitions}, {count_of(outcome.checks, 'check')}, {outcome.seconds:.1f} s"
     )
+
+
+def _shown(found: Sequence[Statement]) -> str:
+    """The figures and whether they hold; where there are no lines, nothing holds or fails."""
+    if any(accepts_any(one) or one.rows["received"] != Figure() for one in found):
+        return f"{report.totals_text(found)}\n{report.does_it_hold(found)}"
+    told = "No lines are known for these days, so nothing is proven."
+    classes = classes_in_order({name for one in found for name in one.delivery})
+    return f"{told}\nDeliveries have breaks: {', '.join(classes)}." if classes else told
 
 
 def _as_json(

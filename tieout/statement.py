@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 
@@ -238,19 +238,34 @@ def _share(part: Decimal, whole: Decimal) -> Decimal:
     return (part * 100 / whole).quantize(_CENT, rounding=ROUND_DOWN)
 
 
-def _add_delivery(books: Mapping[_Key, _Book], deliveries: pl.DataFrame) -> None:
-    """Show a delivery break on every statement it may touch: all currencies where it names none."""
+def _add_delivery(books: dict[_Key, _Book], deliveries: pl.DataFrame) -> None:
+    """Show a delivery break on every statement it may touch: all currencies where it names none.
+
+    One that touches none, as of a feed that could never be read, gets statements of its own.
+    """
+    known = list(books)
     for row in deliveries.iter_rows(named=True):
+        gap = delivery_gap(row)
+        period = Period(row["first_day"], row["last_day"])
         entity, currency = row["entity"] or ALL_ENTITIES, row["currency"] or NO_CURRENCY
-        period, gap = Period(row["first_day"], row["last_day"]), delivery_gap(row)
-        for key, book in books.items():
-            if (
-                key.period == period
-                and key.side == row["side"]
-                and entity in (key.entity, ALL_ENTITIES)
-                and currency in (key.currency, NO_CURRENCY)
-            ):
-                book.delivery[row["break_class"]] += Figure(1, gap)
+        place = _Key(period, entity, currency, row["side"])
+        for key in _touched(place, known):
+            books[key].delivery[row["break_class"]] += Figure(1, gap)
+
+
+def _touched(place: _Key, known: Sequence[_Key]) -> Sequence[_Key]:
+    """The statements that a delivery break is shown on, which need not be known yet: those of its
+    side, else the empty side beside those of the other one, else one at its own place.
+    """
+    there = [
+        key
+        for key in known
+        if key.period == place.period
+        and place.entity in (key.entity, ALL_ENTITIES)
+        and place.currency in (key.currency, NO_CURRENCY)
+    ]
+    own = [key for key in there if key.side == place.side]
+    return own or [replace(key, side=place.side) for key in there] or [place]
 
 
 def delivery_gap(row: Mapping[str, object]) -> Decimal:

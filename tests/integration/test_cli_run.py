@@ -166,4 +166,25 @@ def test_days_of_which_nothing_is_known_are_not_called_explained(place: Path) ->
     done = tieout(place, "run", *DAY)
     assert done.returncode == 0, done.stderr
     assert "No lines are known for these days, so nothing is proven." in done.stdout
+    assert "Deliveries have breaks: missing_extract." in done.stdout
     assert "explained" not in done.stdout
+    assert tieout(place, "run", *DAY, "--fail-on-breaks").returncode == 3
+
+
+def test_a_feed_that_could_never_be_read_is_on_the_statement(place: Path) -> None:
+    """Nothing of the source is known but that it cannot be read: beside the ledger's lines."""
+    deliver(place, "subledger", "")
+    assert tieout(place, "run", *DAY).returncode == 1
+    for period in ("2026-10-05", "2026-10"):
+        shown = tieout(place, "statement", "--period", period)
+        assert shown.returncode == 0, shown.stderr
+        assert "source" in shown.stdout
+        (told,) = (row for row in shown.stdout.splitlines() if "missing_extract" in row)
+        assert told.split() == ["missing_extract", "1", "0.00"]
+        assert "not hold" not in shown.stdout
+    for form in ("json", "markdown", "html", "xlsx"):
+        out = place / f"shown.{form}"
+        made = ("--period", "2026-10", "--format", form, "--output", str(out))
+        done = tieout(place, "statement", *made)
+        assert done.returncode == 0, done.stderr
+        assert form == "xlsx" or "missing_extract" in out.read_text()
