@@ -40,8 +40,9 @@ names its format in `tieout.yaml`; `tieout inspect FILE` says which one a file i
   `<id>:fee`, `<id>:tax`. A row that does not foot gives a line `<id>:out_of_balance` with the
   difference.
 - **Control totals** beside a file, as `<file>.manifest.json`: `{"rows": 12, "totals": {"USD":
-  "123.45"}, "by_entity": {"ACME": {"USD": "123.45"}}, "sha256": "..."}`. Each key may be left out.
-  The totals add up the control amount named with each format, over all rows of the file.
+  "123.45"}, "by_entity": {"ACME": {"USD": "123.45"}}, "sha256": "..."}`. Each key may be left out;
+  another key, and a currency or entity that is not known, stop the extract. The totals add up the
+  control amount named with each format, over all rows of the file.
 - **Options** of a feed: `encoding`, `delimiter`, `decimal`, `thousands`, `zone` (of timestamps
   whose rows state none), `column.NAME` (another header for a column) and `format.NAME` (another
   way of writing a date), NAME being the format's own column name, in the first column of its table.

@@ -15,7 +15,7 @@ import polars as pl
 from tieout.formats.models import Format
 from tieout.formats.reading import StatedTotal
 from tieout.lines.balances import itself
-from tieout.lines.delivery import Delivery, Source, about_refused, delivery_row, shown
+from tieout.lines.delivery import Delivery, Source, about_refused, delivery_row, known, shown
 from tieout.lines.manifest import Manifest
 from tieout.lines.tally import Tally
 from tieout.model import ALL_ENTITIES, Figure
@@ -123,7 +123,7 @@ def _place(found: list[Delivery], tally: Tally) -> None:
     """
     entities: dict[str, set[str]] = {}
     for entity, currency in tally.control:
-        entities.setdefault(currency, set()).add(entity)
+        entities.setdefault(known(currency), set()).add(entity)
     off = {r["currency"] for r in found if r["check"] == "control_total" and r["break_class"]}
     candidates = off or set(entities)
     for row in found:
@@ -132,7 +132,8 @@ def _place(found: list[Delivery], tally: Tally) -> None:
         if row["check"] == "count" and len(candidates) == 1:
             row["currency"] = next(iter(candidates))
         owners = entities.get(row["currency"] or "", set())
-        if len(owners) == 1:
+        # Rows whose entity could not be read are of nobody that is known.
+        if len(owners) == 1 and "" not in owners:
             row["entity"] = next(iter(owners))
 
 

@@ -27,7 +27,10 @@ class Source:
 def delivery_row(
     source: Source, check: str, ref: str, *, entity: str | None = None, currency: str | None = None
 ) -> Delivery:
-    """A row with nothing but its place; the comparison fills in what it is about."""
+    """A row with nothing but its place; the comparison fills in what it is about.
+
+    A currency that ISO 4217 does not know is none: statements are made of known ones.
+    """
     return {
         "feed": source.feed,
         "received_on": source.received_on,
@@ -36,7 +39,7 @@ def delivery_row(
         "check": check,
         "ref": ref,
         "entity": entity,
-        "currency": currency,
+        "currency": None if currency is None else known(currency),
         "stated_count": None,
         "found_count": None,
         "stated_amount": None,
@@ -46,9 +49,14 @@ def delivery_row(
     }
 
 
+def known(currency: str) -> str:
+    """The currency, or none where ISO 4217 does not know it."""
+    return currency if currency in known_currencies() else NO_CURRENCY
+
+
 def shown(amount: Decimal, currency: str) -> str:
     """An amount with its currency, also one that ISO 4217 does not know."""
-    figure = text_amount(amount, currency if currency in known_currencies() else NO_CURRENCY)
+    figure = text_amount(amount, known(currency))
     return f"{figure} {currency}"
 
 

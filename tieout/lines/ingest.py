@@ -21,7 +21,7 @@ from tieout.formats.reading import Request
 from tieout.lines import deliveries, sequence
 from tieout.lines.delivery import Delivery, Source
 from tieout.lines.feedrun import FeedRun, converter_of
-from tieout.lines.manifest import manifest
+from tieout.lines.manifest import Manifest, manifest
 from tieout.lines.report import (
     WindowReport,
     failed_report,
@@ -41,7 +41,7 @@ __all__ = ["Progress", "WindowReport", "refresh_lines"]
 Progress = Callable[[int, int], None]
 """Called with windows done and windows in all."""
 
-RULES = "1"
+RULES = "2"
 """Raised when the code makes other lines of the same extracts: published windows are worked
 again.
 """
@@ -157,7 +157,7 @@ class _Work:
     def _run(self, windows: Sequence[Window]) -> None:
         for window in windows:
             self.sinks[window.key] = Sink(window, self.workplace.store)
-            _check_sums(window)
+            self._check_sums(window)
         readable = [w for w in windows if w.error is None]
         locate = self.workplace.store.evidence_path
         FeedRun(self.converter, self.request, locate, self._take).run(readable)
@@ -208,7 +208,7 @@ class _Work:
         for number, extract in window.extracts.items():
             source = Source(self.feed, window.received_on, extract.sha256, extract.name)
             tally = window.tallies[number]
-            given = manifest(extract.manifest, extract.name) if extract.manifest else None
+            given = self._manifest(extract)
             stated = window.stated.get(number, [])
             found = deliveries.compare(
                 source, tally, self.layout, given, stated, settings.entity_names()
@@ -219,25 +219,29 @@ class _Work:
             if required and not any(d["check"] in ("control_total", "count") for d in found):
                 window.deliveries.append(deliveries.no_control_total(source))
 
-
-def _check_sums(window: Window) -> None:
-    """An extract that is not what its manifest says it is, or whose manifest is wrong, is not
-    read.
-    """
-    for extract in window.extracts.values():
+    def _manifest(self, extract: TakenExtract) -> Manifest | None:
+        """What stands beside an extract. Raises ExtractError."""
         if extract.manifest is None:
-            continue
-        try:
-            given = manifest(extract.manifest, extract.name)
-        except ExtractError as problem:
-            window.error = str(problem)
-            continue
-        if given.sha256 not in (None, extract.sha256):
-            window.error = (
-                f"{extract.name}{MANIFEST}: the file's sha256 is {extract.sha256}, the manifest "
-                f"says {given.sha256} -> have both sent again; one was changed or cut off on the "
-                "way"
-            )
+            return None
+        names = self.workplace.settings.entity_names()
+        return manifest(extract.manifest, extract.name, names)
+
+    def _check_sums(self, window: Window) -> None:
+        """An extract that is not what its manifest says it is, or whose manifest is wrong, is not
+        read.
+        """
+        for extract in window.extracts.values():
+            try:
+                given = self._manifest(extract)
+            except ExtractError as problem:
+                window.error = str(problem)
+                continue
+            if given is not None and given.sha256 not in (None, extract.sha256):
+                window.error = (
+                    f"{extract.name}{MANIFEST}: the file's sha256 is {extract.sha256}, the "
+                    f"manifest says {given.sha256} -> have both sent again; one was changed or "
+                    "cut off on the way"
+                )
 
 
 def _fingerprints(

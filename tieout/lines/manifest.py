@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any
 
 from tieout.errors import ExtractError, TieoutError
-from tieout.money import exact
+from tieout.location import MANIFEST
+from tieout.money import exact, known_currencies
+
+_KEYS = ("rows", "totals", "by_entity", "sha256")
 
 
 @dataclass(frozen=True)
@@ -21,29 +25,57 @@ class Manifest:
     sha256: str | None
 
 
-def manifest(given: Mapping[str, Any], file: str) -> Manifest:
-    """Read a manifest. Raises ExtractError naming the key that is wrong."""
-    where = f"{file}.manifest.json"
+def manifest(
+    given: Mapping[str, Any], file: str, entities: Collection[str] | None = None
+) -> Manifest:
+    """Read a manifest. Raises ExtractError naming the key that is wrong.
+
+    `entities`: every name by_entity may use; None takes any.
+    """
+    where = f"{file}{MANIFEST}"
     if "error" in given:
         raise ExtractError(str(given["error"]), "have the manifest sent again", where)
+    _refuse_unknown("key", given, _KEYS, where)
     rows = given.get("rows")
     if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 0):
         raise ExtractError(f"rows is {rows!r}", "write a whole number", where)
     named = given.get("by_entity") or {}
     if not isinstance(named, dict):
         raise ExtractError("by_entity is no object", "write entity -> currency -> amount", where)
+    if entities is not None:
+        _refuse_unknown("entity of by_entity", named, entities, where)
     return Manifest(
         rows,
-        _totals(given.get("totals") or {}, where),
-        {str(entity): _totals(totals, where) for entity, totals in named.items()},
+        _totals(given.get("totals") or {}, where, "totals"),
+        {str(e): _totals(totals, where, f"by_entity.{e}") for e, totals in named.items()},
         str(given["sha256"]).lower() if given.get("sha256") else None,
     )
 
 
-def _totals(given: object, where: str) -> dict[str, Decimal]:
+def _refuse_unknown(what: str, found: Iterable[str], known: Collection[str], where: str) -> None:
+    """A word that means nothing here would lose its control without a sound."""
+    for word in found:
+        if word not in known:
+            near = get_close_matches(str(word), known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            problem = f"unknown {what} {word!r}"
+            raise ExtractError(problem, f"{hint}known are {', '.join(known)}", where)
+
+
+def _totals(given: object, where: str, key: str) -> dict[str, Decimal]:
     if not isinstance(given, dict):
-        raise ExtractError("totals is no object", 'write {"USD": "123.45"}', where)
+        raise ExtractError(f"{key} is no object", 'write {"USD": "123.45"}', where)
+    return {str(c).upper(): _amount(str(c), str(a), where, key) for c, a in given.items()}
+
+
+def _amount(currency: str, amount: str, where: str, key: str) -> Decimal:
+    if currency.upper() not in known_currencies():
+        raise ExtractError(
+            f"{key} has an unknown currency {currency!r} (with {amount!r})",
+            "use an ISO 4217 code such as USD, and have the manifest sent again",
+            where,
+        )
     try:
-        return {str(c).upper(): exact(str(a)) for c, a in given.items()}
+        return exact(amount)
     except TieoutError as problem:
-        raise ExtractError(problem.problem, problem.remedy, where) from None
+        raise ExtractError(f"{key}.{currency}: {problem.problem}", problem.remedy, where) from None
