@@ -17,7 +17,8 @@ class LineOutcome:
     """What became of a line in one reconciliation.
 
     `outcome` is matched, timing, break or duplicate; `counterpart` the line_id of the line matched
-    with (or the nearest), `explanation` a sentence.
+    with (or the nearest, or the first of several), `match_count` how many lines the match has, this
+    one included, and `explanation` a sentence.
     """
 
     reconciliation: str
@@ -28,6 +29,7 @@ class LineOutcome:
     counterpart_feed: str | None
     counterpart: str | None
     match_ref: str | None
+    match_count: int | None
     cleared_on: date | None
     due_on: date | None
     residual: Decimal | None
@@ -91,13 +93,18 @@ class DeliveryCheck:
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """All that is known of a reference. `left_out` counts the lines too many to show."""
+    """All that is known of a reference.
+
+    `left_out` counts the lines with the reference that are too many to show, `matched_left_out`
+    those that they are matched with.
+    """
 
     ref: str
     lines: tuple[FoundLine, ...]
     refused: tuple[RefusedRow, ...]
     deliveries: tuple[DeliveryCheck, ...]
     left_out: int = 0
+    matched_left_out: int = 0
 
     @property
     def empty(self) -> bool:
@@ -112,6 +119,7 @@ class LookupResult:
             "refused": [_json(one, one.currency) for one in self.refused],
             "deliveries": [_json(one, NO_CURRENCY) for one in self.deliveries],
             "left_out": self.left_out,
+            "matched_left_out": self.matched_left_out,
         }
 
 

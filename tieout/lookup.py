@@ -19,13 +19,18 @@ from tieout.explanation import explain
 from tieout.formats.catalogue import format_of
 from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
 from tieout.lines.columns import COMMON, columns
+from tieout.match import Match, Name, matches
 from tieout.money import LINE_AMOUNT, plain_amount
+from tieout.render.layout import count_of
 from tieout.settings import Kind
 from tieout.statement_inputs import delivered_through
 from tieout.workplace import Workplace
 
 MOST_LINES = 200
 """Lines shown of one kind of answer; a batch may have a hundred thousand. The rest is counted."""
+
+MOST_MATCHED = 20
+"""Lines shown of one match."""
 
 Place = tuple[str, str, int, str]
 """Where a line came from: feed, sha256 of the extract, row, line_id."""
@@ -37,19 +42,20 @@ def find(workplace: Workplace, ref: str) -> LookupResult:
     """Look a reference up in the lines, outcomes, quarantine and delivery checks of every feed.
 
     A line carries it when its line_id or any of its references is equal to it, or when it was made
-    from the row of that id (`<id>:fee`). Sorted by day, feed and line; at most MOST_LINES of each.
+    from the row of that id (`<id>:fee`). Sorted by day, feed and line; at most MOST_LINES of each,
+    and MOST_MATCHED of one match.
     """
     asked, count = _lines(workplace, _carries(ref), "asked")
-    outcomes = _outcomes(workplace, asked)
+    outcomes, joined_to = _outcomes(workplace, asked)
     known = {(one.feed, one.line_id) for one in asked}
-    others = {
-        (o.counterpart_feed, o.counterpart)
-        for found in outcomes.values()
-        for o in found
-        if o.outcome == "matched" and o.counterpart_feed and o.counterpart
-    }
-    joined = _named_lines(workplace, sorted(others - known)[:MOST_LINES])
-    outcomes |= _outcomes(workplace, joined)
+    others: set[Name] = set()
+    in_all: set[Name] = set()
+    for name, side, match in joined_to:
+        others.update(match.others(side, name, MOST_MATCHED))
+        in_all.update(match.source, match.target)
+    shown = sorted(others - known)[:MOST_LINES]
+    joined = _named_lines(workplace, shown)
+    outcomes |= _outcomes(workplace, joined)[0]
     lines = [
         replace(one, outcomes=tuple(outcomes.get(_place(one), ()))) for one in [*asked, *joined]
     ]
@@ -58,7 +64,8 @@ def find(workplace: Workplace, ref: str) -> LookupResult:
         tuple(lines),
         tuple(_refused(workplace, ref)),
         tuple(_deliveries(workplace, ref)),
-        count - len(asked),
+        left_out=count - len(asked),
+        matched_left_out=len(in_all - known) - len(shown),
     )
 
 
@@ -95,7 +102,7 @@ def _lines(
     return found[:MOST_LINES], count
 
 
-def _named_lines(workplace: Workplace, names: Sequence[tuple[str, str]]) -> list[FoundLine]:
+def _named_lines(workplace: Workplace, names: Sequence[Name]) -> list[FoundLine]:
     """The lines of given feeds and ids."""
     if not names:
         return []
@@ -154,9 +161,15 @@ def _text(value: object, row: Mapping[str, Any], kind: Kind, name: str) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
-def _outcomes(workplace: Workplace, lines: Sequence[FoundLine]) -> dict[Place, list[LineOutcome]]:
-    """What became of lines, in every reconciliation that their feed takes part in."""
+def _outcomes(
+    workplace: Workplace, lines: Sequence[FoundLine]
+) -> tuple[dict[Place, list[LineOutcome]], list[tuple[Name, str, Match]]]:
+    """What became of lines, in every reconciliation that their feed takes part in.
+
+    Also the matches that they are in, with the line and its side.
+    """
     found: dict[Place, list[LineOutcome]] = {}
+    joined_to: list[tuple[Name, str, Match]] = []
     wanted = {_place(one) for one in lines}
     ids = sorted({one.line_id for one in lines})
     days = sorted({one.period.isoformat() for one in lines})
@@ -164,17 +177,25 @@ def _outcomes(workplace: Workplace, lines: Sequence[FoundLine]) -> dict[Place, l
         paths = _paths(workplace, f"outcomes/{name}", days)
         if not paths:
             continue
-        rows = pl.scan_parquet(paths).filter(pl.col("line_id").is_in(ids)).collect()
+        scan = pl.scan_parquet(paths).filter(pl.col("line_id").is_in(ids)).collect()
+        rows = [row for row in scan.iter_rows(named=True) if _row_place(row) in wanted]
+        known = matches(workplace, name, rows)
         ends = delivered_through(workplace, name)
-        for row in rows.iter_rows(named=True):
-            place = (row["feed"], row["extract_sha256"], row["row_number"], row["line_id"])
-            if place in wanted:
-                through = ends.target if row["side"] == "source" else ends.source
-                found.setdefault(place, []).append(_outcome(name, row, through))
-    return found
+        for row in rows:
+            one = (row["feed"], row["line_id"])
+            match = known.get(one) if row["outcome"] == "matched" else None
+            if match is not None:
+                joined_to.append((one, row["side"], match))
+            through = ends.target if row["side"] == "source" else ends.source
+            found.setdefault(_row_place(row), []).append(_outcome(name, row, through, match))
+    return found, joined_to
 
 
-def _outcome(name: str, row: Mapping[str, Any], through: date) -> LineOutcome:
+def _row_place(row: Mapping[str, Any]) -> Place:
+    return row["feed"], row["extract_sha256"], row["row_number"], row["line_id"]
+
+
+def _outcome(name: str, row: Mapping[str, Any], through: date, match: Match | None) -> LineOutcome:
     outcome = row["outcome"]
     if outcome == "open":
         outcome = "timing" if row["due_on"] > through else "break"
@@ -187,14 +208,15 @@ def _outcome(name: str, row: Mapping[str, Any], through: date) -> LineOutcome:
         counterpart_feed=row["counterpart_feed"],
         counterpart=row["counterpart"],
         match_ref=row["match_ref"],
+        match_count=match.count if match is not None else None,
         cleared_on=row["cleared_on"],
         due_on=row["due_on"],
         residual=row["residual"],
-        explanation=_sentence(outcome, row),
+        explanation=_sentence(outcome, row, match),
     )
 
 
-def _sentence(outcome: str, row: Mapping[str, Any]) -> str:
+def _sentence(outcome: str, row: Mapping[str, Any], match: Match | None) -> str:
     if outcome == "break":
         return explain(row)
     if outcome == "timing":
@@ -202,11 +224,24 @@ def _sentence(outcome: str, row: Mapping[str, Any]) -> str:
     if outcome == "duplicate":
         return "Delivered before with the same content; counted once, here as a duplicate."
     other = f"{row['counterpart']} ({row['counterpart_feed']})" if row["counterpart"] else "itself"
-    sentence = f"Matched by {row['pass']} with {other}, complete on {row['cleared_on']}"
+    sentence = f"Matched by {row['pass']} with {other}"
+    if match is not None:
+        sentence += _company(row, match)
+    sentence += f", complete on {row['cleared_on']}"
     if row["residual"]:
         left = plain_amount(row["residual"], row["currency"])
         sentence += f", leaving {left} {row['currency']}"
     return sentence + "."
+
+
+def _company(row: Mapping[str, Any], match: Match) -> str:
+    """The lines of a match that are neither the line nor its counterpart, counted by side."""
+    named = {(row["feed"], row["line_id"]), (row["counterpart_feed"], row["counterpart"])}
+    own = row["side"]
+    across = len(set(match.of("target" if own == "source" else "source")) - named)
+    beside = len(set(match.of(own)) - named)
+    told = f" and {count_of(across, 'more line')}" if across else ""
+    return told + (f", together with {count_of(beside, 'other line')}" if beside else "")
 
 
 def _refused(workplace: Workplace, ref: str) -> Iterator[RefusedRow]:

@@ -45,21 +45,22 @@ def line(places: Places, ref: str, as_json: bool) -> None:
 def _page(found: LookupResult) -> Iterator[str]:
     asked = [one for one in found.lines if one.found_as == "asked"]
     joined = [one for one in found.lines if one.found_as == "matched"]
+    title = f"{count_of(len(asked) + found.left_out, 'line')} with {found.ref}"
     parts = [
-        (f"{count_of(len(asked) + found.left_out, 'line')} with {found.ref}", map(_line, asked)),
-        ("matched with", map(_line, joined)),
-        ("refused (tieout quarantine show has the whole row)", map(_refused, found.refused)),
-        ("checks of the delivery", map(_delivery, found.deliveries)),
+        (title, map(_line, asked), found.left_out),
+        ("matched with", map(_line, joined), found.matched_left_out),
+        ("refused (tieout quarantine show has the whole row)", map(_refused, found.refused), 0),
+        ("checks of the delivery", map(_delivery, found.deliveries), 0),
     ]
     first = True
-    for title, entries in parts:
+    for title, entries, left_out in parts:
         shown = [row for entry in entries for row in entry]
         if shown:
             yield from [*([] if first else [""]), printable(title), "-" * len(printable(title))]
             yield from shown
             first = False
-        if title.endswith(found.ref) and found.left_out:
-            yield f"... and {count_of(found.left_out, 'more line')}"
+        if left_out:
+            yield f"... and {count_of(left_out, 'more line')}"
 
 
 def _line(one: FoundLine) -> Iterator[str]:
