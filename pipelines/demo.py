@@ -48,7 +48,7 @@ def demo(places: Places, seed: int, first: datetime, last: datetime, invoices_pe
     with progress_bar("making the sample") as advance:
         made = make_once(folder, arguments, advance)
         outcome = run_range(
-            places.config, places.home, arguments.first, arguments.last, progress=advance
+            places.config, places.home, arguments.first, arguments.last, progress=advance, say=say
         )
     period = Period(arguments.first, arguments.last)
     with places.open() as workplace:

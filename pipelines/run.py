@@ -31,6 +31,7 @@ from pipelines.jobs import (
     reconcile_keys,
 )
 from pipelines.schedules import range_tags
+from pipelines.turns import own_turn
 from tieout.config import load
 from tieout.errors import TieoutError
 from tieout.periods import windows_between
@@ -111,25 +112,32 @@ def run_range(
     *,
     reconciliation: str | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RunOutcome:
     """Take in, reconcile and state every day from first to last, both included.
+
+    While another run of the home folder is at work, it waits, which it tells with `say`.
 
     Feeds are taken in first, hourly ones in a run of their own; a feed that fails stops neither the
     others nor the reconciliations, which work with what is published. With `reconciliation`, only
     it, the links it chains and their feeds take part. Raises TieoutError for a range outside the
-    calendar and for an unknown reconciliation, ConfigurationError for the configuration.
+    calendar, for an unknown reconciliation and when the other run does not end, ConfigurationError
+    for the configuration.
     """
-    started = time.monotonic()
     settings = load(config)
     _assert_in_calendar(settings, first, last)
-    stages = _stages(settings, first, last, _chosen(settings, reconciliation))
+    chosen = _chosen(settings, reconciliation)
     resource = WorkplaceResource(config=str(config.absolute()), home=str(home.absolute()))
-    definitions = build_definitions(resource, settings=settings)
     tally = _Tally()
-    with _instance(home) as instance:
+    with own_turn(home, say):
+        # The hours there are, and the time this run takes, count from its own turn.
+        started = time.monotonic()
+        stages = _stages(settings, first, last, chosen)
+        definitions = build_definitions(resource, settings=settings)
         watch = _Watch(progress, stages)
-        for stage in stages:
-            _run(definitions, instance, stage, watch, tally)
+        with _instance(home) as instance:
+            for stage in stages:
+                _run(definitions, instance, stage, watch, tally)
     return RunOutcome(
         success=not tally.failed,
         failed=tuple(tally.failed),

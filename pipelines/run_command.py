@@ -65,6 +65,7 @@ def run(
             day(last),
             reconciliation=reconciliation,
             progress=advance,
+            say=say,
         )
     with places.open() as workplace:
         found = stated(workplace, names, day(first), day(last))

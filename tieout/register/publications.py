@@ -196,7 +196,7 @@ def _check_fences(connection: Connection, keys: Sequence[Key], epochs: Mapping[K
             raise FencedError(
                 f"run {run} has taken over with epoch {epoch}; this writer has epoch {epochs[key]} "
                 "and publishes nothing",
-                "nothing is to be done: the newer run publishes this partition",
+                "run again when the newer run has ended; nothing is lost",
                 _name(key),
             )
         if epoch < epochs[key]:
