@@ -35,6 +35,8 @@ class Content:
     stream: BinaryIO
     is_parquet: bool = False
     """Parquet is read from the file itself, not from the stream; packed Parquet is refused."""
+    alone: bool = True
+    """Whether the extract is this one file, not an archive of several."""
 
 
 class Bounded(io.RawIOBase):
@@ -142,7 +144,7 @@ def _zip_entries(file: BinaryIO, name: str, limits: Limits) -> Iterator[Content]
             raw = Bounded(inner, where, entry.compress_size, limits, spent)  # type: ignore[arg-type]
             stream = io.BufferedReader(raw, 1 << 20)
             _refuse_archive(stream.peek(4)[:4], where)
-            yield Content(where, stream)
+            yield Content(where, stream, alone=len(entries) == 1)
             spent += raw.count
 
 

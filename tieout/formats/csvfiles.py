@@ -45,7 +45,7 @@ def open_csv(
     text.read(size)
     headers = unique(cells)
     _refuse_other_delimiter(cells, name, request, delimiter)
-    table = Table(name, headers, iter(()))
+    table = Table(name, headers, iter(()), last_row=records)
     table.batches = _batches(text, watched, table, request, (delimiter, records, reopen))
     return table
 
@@ -149,6 +149,7 @@ def _batches(
             table.name,
         )
     table.cut = watched.last not in (b"\n", b"\r")
+    table.last_row = max([following - 1, *broken[-1:]])
     if held is not None:
         yield _last(held, table, request, delimiter)
     if torn:

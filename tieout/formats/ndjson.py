@@ -70,6 +70,7 @@ def _batches(
     pending = first
     while pending:
         yield _batch(pending, table.headers)
+        table.last_row = pending[-1][0]
         pending = list(islice(rest, request.limits.batch_rows))
     table.cut = watched.last not in (b"\n", b"\r")
 

@@ -73,6 +73,7 @@ def _batches(file: pq.ParquetFile, table: Table, request: Request) -> Iterator[B
         raise ExtractError(
             f"the Parquet file is damaged: {problem}", "have it sent again", table.name
         ) from None
+    table.last_row = row - 1
     if row == 1:
         table.notes.append("the file has columns and no rows")
 

@@ -30,19 +30,20 @@ class Piece:
 def read_extract(path: Path, name: str, request: Request) -> Iterator[Piece]:
     """All batches of an extract, in order; after each file of it a piece without a batch.
 
-    The files of a zip archive follow one another, their rows numbered on. Raises ExtractError.
+    The files of a zip archive follow one another, their rows numbered on: a file's first row comes
+    after the last row of the file before, trailers included, so a number names one row of the
+    extract. Raises ExtractError.
     """
     above = 0
     with contents(path, name, request.limits) as files:
         for position, content in enumerate(files):
             table = _open(content, path, position, request)
-            rows = 0
+            table.above, table.alone = above, content.alone
             for batch in table.batches:
-                rows += batch.rows
                 yield Piece(table, _numbered_on(batch, above))
-            table.stated = [_stated_on(total, above) for total in table.stated]
+            table.stated = [_stated_on(total, table) for total in table.stated]
             yield Piece(table, None)
-            above += rows
+            above += table.last_row
 
 
 def _open(content: Content, path: Path, position: int, request: Request) -> Table:
@@ -77,10 +78,14 @@ def _numbered_on(batch: Batch, above: int) -> Batch:
     return Batch(batch.frame.with_columns(source_row=batch.frame["source_row"] + above), torn)
 
 
-def _stated_on(total: StatedTotal, above: int) -> StatedTotal:
-    if not above or total.before_row is None:
+def _stated_on(total: StatedTotal, table: Table) -> StatedTotal:
+    if table.alone:
         return total
-    return replace(total, after_row=total.after_row + above, before_row=total.before_row + above)
+    total = replace(total, file=table.name)
+    if total.before_row is None:
+        return total
+    after, before = total.after_row + table.above, total.before_row + table.above
+    return replace(total, after_row=after, before_row=before)
 
 
 def _torn_quote(path: Path, position: int, request: Request, name: str) -> str | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 import polars as pl
 
 from tieout.formats.models import Format
+from tieout.model import Figure
 from tieout.settings import Limits
 
 ROW = "source_row"
@@ -49,6 +50,10 @@ class StatedTotal:
     """It is about the rows after this one ..."""
     before_row: int | None = None
     """... and before this one; None means the whole file."""
+    file: str | None = None
+    """The file of the archive that states it, where the extract is one of several."""
+    control: dict[str, Figure] | None = None
+    """What was found in that file, by currency; None for a section, or where it is the extract."""
 
 
 @dataclass
@@ -63,6 +68,13 @@ class Table:
     iso_dates: bool = False
     cut: bool = False
     """Whether the last row does not end with a line break (known after the last batch)."""
+    last_row: int = 0
+    """Number of the last row, of whatever kind: header, body, trailer, torn (known after the last
+    batch)."""
+    above: int = 0
+    """Rows of the archive's files before this one; row numbers of the batches go on from there."""
+    alone: bool = True
+    """Whether it is the whole extract, not one file of an archive with several."""
 
 
 OPTIONS = ("decimal", "delimiter", "encoding", "thousands", "zone")

@@ -123,6 +123,7 @@ def _sort_out(
     number: int, cells: list[str], records: RecordTypes, state: _State, table: Table
 ) -> None:
     """Put one record where it belongs."""
+    table.last_row = number
     if not any(c.strip() for c in cells):
         return
     kind = cells[0].strip()

@@ -7,6 +7,7 @@ with the figures in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -147,15 +148,23 @@ def _control(tally: Tally, entity: str) -> dict[str, Figure]:
 
 def _trailer_rows(source: Source, total: StatedTotal, tally: Tally) -> list[Delivery]:
     found = []
+    source = replace(source, file=total.file or source.file)
     if total.rows is not None:
         found.append(_count_row(source, total.ref, total.rows, total.found_rows))
     if total.amount is not None:
-        sums = _control(tally, ALL_ENTITIES) if total.before_row is None else _section(tally, total)
+        sums = _summed(tally, total)
         currency = (total.currency or next(iter(sorted(sums)), NO_CURRENCY)).upper()
         figure = sums.get(currency, Figure())
         key = (ALL_ENTITIES, currency)
         found.append(_total_row(source, total.ref, key, total.amount, figure))
     return found
+
+
+def _summed(tally: Tally, total: StatedTotal) -> dict[str, Figure]:
+    """Control amounts of the rows a trailer is about, by currency."""
+    if total.before_row is not None:
+        return _section(tally, total)
+    return _control(tally, ALL_ENTITIES) if total.control is None else total.control
 
 
 def _section(tally: Tally, total: StatedTotal) -> dict[str, Figure]:

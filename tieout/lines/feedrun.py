@@ -20,8 +20,9 @@ from tieout.formats.mapping import Plan, Surroundings
 from tieout.formats.models import Format
 from tieout.formats.parsing import Dialect
 from tieout.formats.readers import read_extract
-from tieout.formats.reading import ROW, Batch, Request, Table
+from tieout.formats.reading import ROW, Batch, Request, StatedTotal, Table
 from tieout.lines.convert import SOURCES, Converter
+from tieout.lines.members import Member, Sums, held_to, placed, sums, sums_files
 from tieout.lines.refused import Held, refused_rows, torn_rows
 from tieout.lines.tally import Tally, count
 from tieout.lines.window import Part, Window
@@ -69,6 +70,7 @@ class FeedRun:
         window.tallies[number] = Tally()
         bound: Binding | None = None
         opened: Table | None = None
+        before: Sums = {}
         for piece in read_extract(self.locate(extract.evidence), extract.name, self.request):
             if piece.table is not opened:
                 opened = piece.table
@@ -78,15 +80,29 @@ class FeedRun:
                 if bound.new:
                     window.notes.append(f"{opened.name}: new column(s) {', '.join(bound.new)}")
                 self._speak(opened)
+                if not opened.alone:
+                    window.members.setdefault(number, []).append(Member(opened.name, opened.above))
             if piece.batch is None:
                 window.notes += [f"{opened.name}: {note}" for note in opened.notes]
-                window.stated.setdefault(number, []).extend(opened.stated)
+                stated, before = self._stated(window, number, opened, before)
+                window.stated.setdefault(number, []).extend(stated)
                 continue
             assert bound is not None
             # Not kept in a name: whenever a batch is converted, a counted copy takes its place.
             window.tallies[number].rows += piece.batch.rows
             self._hold(number, piece.batch, bound)
             self._flush_when_full()
+
+    def _stated(
+        self, window: Window, number: int, table: Table, before: Sums
+    ) -> tuple[list[StatedTotal], Sums]:
+        """What a file states, and the control amounts up to its end where files are summed."""
+        if table.alone or not sums_files(self.converter.layout):
+            return table.stated, before
+        # All rows of the file must have been counted before the next file's come.
+        self._flush()
+        now = sums(window.tallies[number])
+        return held_to(table.stated, before, now), now
 
     def _speak(self, table: Table) -> None:
         """Parquet writes dates its own way: rows of the two kinds do not share a batch."""
@@ -163,7 +179,8 @@ class FeedRun:
             ],
             rechunk=True,
         )
-        return _split(converted.lines), _split(quarantine)
+        members = {n: there for w in owner.values() for n, there in w.members.items()}
+        return _split(converted.lines), _split(placed(quarantine, members))
 
 
 def _split(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:

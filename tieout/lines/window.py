@@ -16,6 +16,7 @@ from tieout.formats.refusals import KEYS
 from tieout.lines.columns import DELIVERIES, QUARANTINE, columns
 from tieout.lines.delivery import Delivery
 from tieout.lines.duplicates import DUPLICATE_OF, settle
+from tieout.lines.members import Member, placed
 from tieout.lines.tally import Tally
 from tieout.model import Figure
 from tieout.money import NO_CURRENCY, known_currencies, plain_amount
@@ -45,6 +46,8 @@ class Window:
     extracts: dict[int, TakenExtract]
     tallies: dict[int, Tally] = field(default_factory=dict)
     stated: dict[int, list[StatedTotal]] = field(default_factory=dict)
+    members: dict[int, list[Member]] = field(default_factory=dict)
+    """The files of extracts that are archives of several."""
     deliveries: list[Delivery] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: str | None = None
@@ -104,7 +107,7 @@ class Sink:
         gone = pl.concat([kept, duplicates.select(kept.columns)]).select(KEYS).unique()
         self._conflicting.append(lines.join(gone, on=KEYS, how="anti"))
         self._duplicates.append(duplicates)
-        self._quarantine.append(conflicts)
+        self._quarantine.append(placed(conflicts, self.window.members))
         for extract, rows in conflicts.group_by("extract").len().iter_rows():
             tally = self.window.tallies[extract]
             tally.accepted, tally.refused = tally.accepted - rows, tally.refused + rows
