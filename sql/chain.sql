@@ -58,7 +58,8 @@ SELECT
     first_outcome.other_account,
     first_outcome.group_amount,
     first_outcome.group_count,
-    first_outcome.group_member
+    first_outcome.group_member,
+    coalesce(first_outcome.search_limit, second_outcome.search_limit) AS search_limit
 FROM first_outcome
 LEFT JOIN second_outcome
     ON

@@ -1,5 +1,5 @@
 -- grain: one line in scope with its outcome: matched, open (with its break class) or duplicate
--- inputs: line, taken, diagnosis, repeat, pass_name; $first_day, $last_day (timing window)
+-- inputs: line, taken, diagnosis, repeat, searched, pass_name; $first_day, $last_day (timing)
 -- output: table fresh_outcome; an open line is a timing item until the other side is delivered
 --   through due_on; the counterpart of a match is any line of its other side
 CREATE OR REPLACE TEMP TABLE fresh_outcome AS
@@ -94,10 +94,12 @@ SELECT
     CASE WHEN verdict.outcome = 'open' THEN other.account END AS other_account,
     verdict.group_amount,
     verdict.group_count,
-    verdict.group_member
+    verdict.group_member,
+    CASE WHEN verdict.outcome = 'open' THEN searched.search_limit END AS search_limit
 FROM verdict
 INNER JOIN line ON verdict.lid = line.lid
 LEFT JOIN line AS other ON verdict.other_lid = other.lid
+LEFT JOIN searched ON verdict.lid = searched.lid
 LEFT JOIN line AS anchor
     ON
         verdict.match_lid = anchor.lid

@@ -40,6 +40,8 @@ class Line:
     cleared_on: date | None = None
     residual: Decimal = Decimal(0)
     break_class: str | None = None
+    explanations: int = 0
+    """How many sets of lines explain it equally well, where several do."""
     group: tuple[Decimal | None, int, bool] = (None, 1, False)
     """Amount and number of lines of the group compared, and whether the line is of it."""
 
@@ -298,13 +300,39 @@ def _pair_nearest(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) 
         agree = rule.agree(source.row["currency"], source.amount, target.amount)
         return agree and rule.inside(source, target)
 
-    while pairs := mutual(
-        [(s, t) for s in sources for t in targets if s.free and t.free and allowed(s, t)],
-        lambda s, t: (distance(s, t), t.name),
-        lambda s, t: (distance(s, t), s.name),
-    ):
-        for source, target in pairs:
+    while True:
+        near = [(s, t) for s in sources for t in targets if s.free and t.free and allowed(s, t)]
+        ties = _ties(near, distance)
+        tied = {id(tie[0][n]) for n, tie in ties}
+        pairs = mutual(
+            near, lambda s, t: (distance(s, t), t.name), lambda s, t: (distance(s, t), s.name)
+        )
+        clear = [(s, t) for s, t in pairs if id(s) not in tied and id(t) not in tied]
+        for source, target in clear:
             _pair(rule, source, target)
+        if not clear:
+            break
+    told: dict[Line, int] = defaultdict(int)
+    for _, tie in ties:
+        for line in {line for pair in tie for line in pair}:
+            told[line] = max(told[line], len(tie))
+    for line, count in told.items():
+        line.explanations = line.explanations or count
+
+
+def _ties(
+    near: Sequence[tuple[Line, Line]], distance: Callable[[Line, Line], Any]
+) -> list[tuple[int, list[tuple[Line, Line]]]]:
+    """Lines (0 a source, 1 a target) whose nearest counterparts differ in amount."""
+    found = []
+    for n in (0, 1):
+        for line in {pair[n] for pair in near}:
+            own = [pair for pair in near if pair[n] is line]
+            best = min(distance(*pair) for pair in own)
+            nearest = [pair for pair in own if distance(*pair) == best]
+            if len({pair[1 - n].amount for pair in nearest}) > 1:
+                found.append((n, nearest))
+    return found
 
 
 def mutual(
@@ -386,6 +414,38 @@ def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
             first.residual = target - source
 
 
+def match_subset(rule: Rule, lines: Sequence[Line]) -> None:
+    """Of a key, every choice of lines of both sides whose sums agree; only what has no rival."""
+    targets = shelved(lines, rule, "target", by_amount=False)
+    for what, here in shelved(lines, rule, "source", by_amount=False).items():
+        members = [line for line in [*here, *targets.get(what, [])] if line.amount]
+        sums: dict[frozenset[Line], Decimal] = {frozenset(): Decimal(0)}
+        for line in members:
+            signed = line.amount if line.side == "source" else -line.amount
+            sums |= {chosen | {line}: total + signed for chosen, total in sums.items()}
+        fitting = [c for c, total in sums.items() if total == 0 and _faces(rule, c)]
+        smallest = [c for c in fitting if not any(other < c for other in fitting)]
+        for chosen in smallest:
+            if not any(chosen & other for other in smallest if other != chosen):
+                _take_set(rule, chosen)
+        rivals = [c for c in smallest if any(c & other for other in smallest if other != c)]
+        for line in frozenset().union(*rivals):
+            line.explanations = line.explanations or len(rivals)
+
+
+def _faces(rule: Rule, chosen: Iterable[Line]) -> bool:
+    here, there = ([one for one in chosen if one.side == s] for s in ("source", "target"))
+    return bool(here and there) and all(rule.inside(s, t) for s in here for t in there)
+
+
+def _take_set(rule: Rule, chosen: Iterable[Line]) -> None:
+    in_order = sorted(chosen, key=lambda line: line.name)
+    first, other = (next(o for o in in_order if o.side == s) for s in ("source", "target"))
+    day = max(line.period for line in in_order)
+    for line in in_order:
+        line.take(rule.name, first, other if line.side == "source" else first, day)
+
+
 def amount_of(lines: Iterable[Line]) -> Decimal:
     """The sum of amounts."""
     return sum((line.amount for line in lines), Decimal(0))
@@ -396,6 +456,7 @@ SHAPES: dict[str, Callable[[Rule, Sequence[Line]], None]] = {
     "many_to_one": match_grouped,
     "one_to_many": match_grouped,
     "many_to_many": match_many_to_many,
+    "subset_sum": match_subset,
 }
 
 

@@ -14,6 +14,10 @@ from tests.reference import Line, Rule, amount_of, mutual, shelved
 def diagnose(rules: Sequence[Rule], lines: Sequence[Line], usage: bool) -> None:
     """Give every line in scope that nothing took a break class, pass by pass."""
     variance = "rating_variance" if usage else "amount_mismatch"
+    for line in lines:
+        if line.free and line.explanations:
+            line.diagnose("ambiguous", None)
+            line.group = (None, line.explanations, False)
     for rule in rules:
         _repeated_amounts(rule, lines)
         if rule.received_by_target:
@@ -45,6 +49,7 @@ def _repeated_amounts(rule: Rule, lines: Sequence[Line]) -> None:
         "many_to_one": ("target",),
         "one_to_many": ("source",),
         "many_to_many": (),
+        "subset_sum": (),
     }[rule.shape]
     matched: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
     for line in lines:

@@ -78,7 +78,7 @@ ACCOUNTS = {
     "8990": "write_off",
     "9999": "unmapped",
 }
-SHAPES = ("one_to_one", "many_to_one", "one_to_many", "many_to_many")
+SHAPES = ("one_to_one", "many_to_one", "one_to_many", "many_to_many", "subset_sum")
 
 
 @dataclass(frozen=True)
@@ -215,6 +215,8 @@ def _pass(pick: Pick, pair: str, shapes: Sequence[str], number: int) -> dict[str
     }
     if days := [-9, 9] if wide else pick([None, None, [0, 0], [-2, 2], [0, 9], [1, 3]]):
         found["days"] = days
+    if shape == "subset_sum":
+        found["tolerance"] = {}
     if shape == "many_to_one" and pick([False, True]):
         found["received_by_target"] = True
     return found

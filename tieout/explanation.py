@@ -17,7 +17,10 @@ def explain(row: Row) -> str:
     """The sentence for an open line, by its break class."""
     if row["counterpart"] is not None and row["other_period"] is None:
         return _broken_link(row)
-    return _SENTENCES[row["break_class"]](row)
+    said = _SENTENCES[row["break_class"]](row)
+    if row["search_limit"] is not None and row["break_class"] != "ambiguous":
+        said += f" A search for lines that sum to it was not made: {row['search_limit']}."
+    return said
 
 
 def _own(row: Row) -> str:
@@ -110,6 +113,16 @@ def _variance(what: str) -> Callable[[Row], str]:
     return sentence
 
 
+def _ambiguous(row: Row) -> str:
+    sets, limit = row["group_count"], row["search_limit"]
+    at_least = "" if limit is None else "at least "
+    ended = "" if limit is None else f" ({limit})"
+    return (
+        f"{_own(row)} has several explanations that are equally good: {at_least}{sets:,} ways to "
+        f"match lines of both sides share lines with each other{ended}, and none is taken."
+    )
+
+
 def _account(row: Row) -> str:
     if row["other_account"] is None:
         return (
@@ -180,6 +193,7 @@ _SENTENCES: dict[str, Callable[[Row], str]] = {
     "fee_variance": _variance("the fee"),
     "tax_variance": _variance("the tax"),
     "rating_variance": _variance("the rated amount"),
+    "ambiguous": _ambiguous,
     "account_mismatch": _account,
     "unmapped_account": _unmapped,
     "entity_mismatch": _entity,

@@ -26,7 +26,7 @@ Kind = Literal["settlement", "usage", "invoice", "ledger", "event"]
 AccountClass = Literal[
     "clearing", "bank", "receivable", "revenue", "deferred_revenue", "tax", "fee", "fx", "write_off"
 ]
-Shape = Literal["one_to_one", "many_to_one", "one_to_many", "many_to_many"]
+Shape = Literal["one_to_one", "many_to_one", "one_to_many", "many_to_many", "subset_sum"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Filled = Annotated[str, StringConstraints(min_length=1)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
@@ -154,6 +154,16 @@ class Pass(Part):
     """Target date minus source date, from..to; default: the reconciliation's timing window."""
     received_by_target: bool = False
     """Only source lines received up to the target's date take part (late usage stays out)."""
+
+    @model_validator(mode="after")
+    def _searches_exactly(self) -> Pass:
+        if self.shape == "subset_sum" and (
+            self.tolerance != Tolerance() or self.received_by_target
+        ):
+            raise ValueError(
+                "a subset_sum pass is exact: it has neither a tolerance nor received_by_target"
+            )
+        return self
 
     @field_validator("days")
     @classmethod

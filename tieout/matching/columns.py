@@ -41,6 +41,7 @@ OUTCOMES: Columns = {
     "group_amount": FINE_AMOUNT,
     "group_count": pl.Int64(),
     "group_member": pl.Boolean(),
+    "search_limit": TEXT,
 }
 """`outcome` is matched, open or duplicate (a second delivery of the same line, removed).
 
@@ -48,7 +49,9 @@ Matched: `pass` names the rule, `match_ref` the line that stands for the match, 
 last day among its lines, `residual` what netting left (on that one line). Open: `break_class` says
 what it is once the other side has been delivered through `due_on`; until then it is a timing item.
 The counterpart is the line matched with, or the nearest one; `group_amount` and `group_count` are
-the group's where a group was compared as a whole, and `group_member` whether the line is of it."""
+the group's where a group was compared as a whole, and `group_member` whether the line is of it.
+Of an ambiguous line `group_count` is the number of explanations; `search_limit` says which bound
+ended a search for one, where one did."""
 
 
 def outcomes(fine: bool) -> Columns:

@@ -12,6 +12,7 @@ import polars as pl
 
 from tieout.engine.duck import Engine
 from tieout.errors import TieoutError
+from tieout.matching.search import search
 from tieout.money import FINE_AMOUNT, known_currencies, minor_units
 from tieout.settings import Kind, Pass, Reconciliation
 
@@ -29,6 +30,7 @@ def prepare(engine: Engine, reconciliation: Reconciliation) -> None:
     engine.run("line_row")
     engine.run("line")
     engine.run("taken")
+    engine.run("searched")
     engine.run("repeats")
     engine.run("take_repeats")
     engine.run("take_reversals")
@@ -45,12 +47,18 @@ def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -
         engine.run("pass_one_to_one", **window)
         engine.run("loose_line")
         engine.run("free_line", **{"pass": number})
-        near = window | _tolerance(rule, rule.tolerance.base)
         _until_none(lambda: engine.run("pass_one_to_one_kth", **window), rule)
-        _until_none(lambda: engine.run("pass_one_to_one_near", **near), rule)
+        allowed = _tolerance(rule, rule.tolerance.base)
+        engine.run("near_pair", first_day=first_day, last_day=last_day, **allowed)
+        engine.run("near_rank")
+        _until_none(lambda: engine.run("take_near", **{"pass": number}), rule)
+        engine.run("note_near")
         return
     engine.run("loose_line")
     engine.run("free_line", **{"pass": number})
+    if rule.shape == "subset_sum":
+        search(engine, number, (first_day, last_day))
+        return
     if rule.shape == "many_to_many":
         engine.run("pass_many_to_many", **window, **_tolerance(rule, rule.tolerance.base))
         return
@@ -72,6 +80,7 @@ def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) 
     engine.run("loose_line")
     engine.run("diagnosis")
     engine.run("diagnose_conflict")
+    engine.run("diagnose_ambiguous")
     for number, rule in enumerate(reconciliation.passes, 1):
         engine.run("open_line", **{"pass": number})
         engine.run("diagnose_duplicate", **{"pass": number, "sides": _one_by_one(rule)})
@@ -108,6 +117,7 @@ def _one_by_one(rule: Pass) -> Sequence[str]:
         "many_to_one": ["target"],
         "one_to_many": ["source"],
         "many_to_many": [],
+        "subset_sum": [],
     }[rule.shape]
 
 

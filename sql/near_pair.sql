@@ -1,8 +1,8 @@
--- grain: one line of a pair with equal key whose amounts differ by no more than the tolerance
--- inputs: free_line, taken, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base,
---   $both, $rounding
--- output: rows of taken: pairs that are each other's best (least difference, then nearest date)
-INSERT INTO taken
+-- grain: one pair of free lines with equal key whose amounts differ by no more than the tolerance
+-- inputs: free_line, taken, half_unit; $first_day, $last_day, $absolute, $fraction, $base, $both,
+--   $rounding
+-- output: table near_pair; a line may be in many pairs
+CREATE OR REPLACE TEMP TABLE near_pair AS
 WITH free AS (
     SELECT free_line.*
     FROM free_line
@@ -37,37 +37,20 @@ candidate AS (
         source_line.side = 'source'
         AND target_line.side = 'target'
         AND target_line.period - source_line.period BETWEEN $first_day AND $last_day
-),
-
-allowed AS (
-    SELECT *
-    FROM candidate
-    WHERE
-        CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-            WHEN $rounding THEN half
-            WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
-            ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
-        END
-),
-
-ranked AS (
-    SELECT
-        *,
-        row_number() OVER (
-            PARTITION BY source_lid ORDER BY abs(residual), days, target_name
-        ) AS of_source,
-        row_number() OVER (
-            PARTITION BY target_lid ORDER BY abs(residual), days, source_name
-        ) AS of_target
-    FROM allowed
 )
 
 SELECT
-    unnest([source_lid, target_lid]) AS lid,
-    $pass AS pass,
-    source_lid AS match_lid,
-    unnest([target_lid, source_lid]) AS other_lid,
+    source_lid,
+    target_lid,
+    residual,
+    days,
     cleared_on,
-    unnest([residual, 0]) AS residual
-FROM ranked
-WHERE of_source = 1 AND of_target = 1
+    source_name,
+    target_name
+FROM candidate
+WHERE
+    CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
+        WHEN $rounding THEN half
+        WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
+        ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
+    END
