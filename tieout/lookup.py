@@ -69,6 +69,17 @@ def find(workplace: Workplace, ref: str) -> LookupResult:
     )
 
 
+def carriers_of(workplace: Workplace, ref: str) -> list[tuple[str, str, date]]:
+    """Feed, line_id and day of every line that carries a reference, however many there are."""
+    found: list[tuple[str, str, date]] = []
+    for feed in workplace.settings.feeds:
+        if paths := _paths(workplace, f"lines/{feed}"):
+            condition = _carries(ref)(format_of(workplace.settings, feed).kind)
+            rows = pl.scan_parquet(paths).filter(condition).select("feed", "line_id", "period")
+            found += rows.unique().sort(pl.all()).collect(engine="streaming").rows()
+    return found
+
+
 def _place(one: FoundLine) -> Place:
     return one.feed, one.extract_sha256, one.row_number, one.line_id
 

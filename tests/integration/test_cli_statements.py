@@ -302,3 +302,34 @@ def test_line_reads_well_and_says_when_nothing_is_known(run: Run) -> None:
     assert nothing.stdout == ""
     assert "Nothing is known of 'pay_404'. Lines are known from 2026-10-05" in nothing.stderr
     assert json.loads(run("line", "pay_404", "--json").stdout)["lines"] == []
+
+
+def test_a_batch_is_explained_to_zero_line_by_line(run: Run) -> None:
+    whole = run("explain", "settlement_to_ledger", "--period", "2026-10")
+    assert whole.exit_code == 0, whole.output
+    lines = [line.rsplit(maxsplit=2) for line in whole.stdout.splitlines()]
+    assert ["source", "3", "147.00"] in lines
+    assert ["  fee_variance", "2", "-0.01"] in lines
+    assert ["  missing_in_source", "1", "7.00"] in lines
+    assert ["target", "3", "103.99"] in lines
+    assert lines[-1] == ["unexplained", "0.00"]
+
+    batch = json.loads(run("explain", "batch_7", "--json").stdout)
+    (one,) = batch
+    assert (one["source"], one["unexplained"]) == ({"count": 3, "amount": "147.00"}, "0.00")
+    # The postings that answer the batch: not the one that nothing is behind, nor the fee's.
+    assert one["target"] == {"count": 1, "amount": "100.00"}
+    kinds = {(step["kind"], step["label"]): step["amount"] for step in one["steps"]}
+    assert kinds["open_source", "missing_in_target"] == "-50.00"
+    payment = json.loads(run("explain", "pay_2", "--json").stdout)
+    assert payment[0]["source"] == {"count": 1, "amount": "50.00"}
+
+
+def test_what_cannot_be_explained_is_said(run: Run) -> None:
+    asked = run("explain", "settlement_to_ledger")
+    assert asked.exit_code == 1
+    assert "--period" in asked.output
+    nobody = run("explain", "batch_8")
+    assert (nobody.exit_code, nobody.stdout) == (0, "")
+    assert "No reconciliation has a line of 'batch_8'" in nobody.stderr
+    assert "a batch needs no --period" in run("explain", "batch_7", "--period", "2026-10").output
