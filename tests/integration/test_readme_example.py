@@ -88,7 +88,11 @@ def test_the_commands_of_the_readme_do_what_it_says(place: Path) -> None:
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
         said[command.split()[1]] = ran.stdout
-    assert list(said) == ["validate", "inspect", "run", "statement", "breaks", "line"]
+    named = ["validate", "inspect", "run", "statement", "breaks", "explain", "line"]
+    assert list(said) == named
+    assert re.search(
+        r"missing_in_target +1 +0\.60\n.*unexplained +0\.00", said["explain"], re.DOTALL
+    )
     assert "adyen_settlement_detail" in said["inspect"]
     assert re.search(r"unexplained +0 +0\.00", said["statement"])
     assert "missing_in_target" in said["breaks"]
