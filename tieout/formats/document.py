@@ -42,7 +42,7 @@ names its format in `tieout.yaml`; `tieout inspect FILE` says which one a file i
   difference.
 - **Control totals** beside a file, as `<file>.manifest.json`: `{"rows": 12, "totals": {"USD":
   "123.45"}, "by_entity": {"ACME": {"USD": "123.45"}}, "sha256": "..."}`. Each key may be left out;
-  another key, and a currency or entity that is not known, stop the extract. The totals add up the
+  another key, and an entity that is not known, stop the extract. The totals add up the
   control amount named with each format, over all rows of the file.
 - **Options** of a feed: `encoding`, `delimiter`, `decimal`, `thousands`, `zone` (of timestamps
   whose rows state none), `column.NAME` (another header for a column) and `format.NAME` (another
