@@ -33,7 +33,7 @@ from pipelines.jobs import (
 from pipelines.schedules import range_tags
 from pipelines.turns import own_turn
 from tieout.config import load
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.periods import windows_between
 from tieout.settings import Settings
 from tieout.stale import feeds_of
@@ -152,7 +152,7 @@ def run_range(
 def _assert_in_calendar(settings: Settings, first: date, last: date) -> None:
     start, today = settings.calendar.start, datetime.now(UTC).date()
     if not start <= first <= last <= today:
-        raise TieoutError(
+        raise RequestError(
             f"cannot run from {first} to {last}",
             f"name days in order, from the calendar's start ({start}) to today ({today}, UTC)",
         )
@@ -164,7 +164,7 @@ def _chosen(settings: Settings, reconciliation: str | None) -> list[str]:
         return list(settings.reconciliations)
     if reconciliation not in settings.reconciliations:
         known = ", ".join(settings.reconciliations)
-        raise TieoutError(f"no reconciliation {reconciliation!r}", f"reconciliations are {known}")
+        raise RequestError(f"no reconciliation {reconciliation!r}", f"reconciliations are {known}")
     return [*(settings.reconciliations[reconciliation].chain or ()), reconciliation]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.explanation import explain
 from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break
 from tieout.money import NO_CURRENCY
@@ -24,7 +24,7 @@ def breaks(
     Raises TieoutError for an unknown reconciliation or class.
     """
     if break_class is not None and break_class not in BREAK_CLASSES:
-        raise TieoutError(f"no break class {break_class!r}", f"one of {', '.join(BREAK_CLASSES)}")
+        raise RequestError(f"no break class {break_class!r}", f"one of {', '.join(BREAK_CLASSES)}")
     with reading(workplace, name, [period]) as (engine, through):
         lines = engine.table("breaks", **through.parameters())
         deliveries = engine.table("delivery_breaks")

@@ -199,6 +199,8 @@ def _sentence(trail: Trail, error: ErrorDetails) -> str:
         return f"{where} is not a setting{hint}; allowed here: {', '.join(allowed)}"
     if kind == "missing":
         return f"{where} is required"
+    if kind == "tuple_type":
+        text = "a list is meant here, e.g. [-1, 5] for days"
     if kind.startswith("date_"):
         text = "no day of the calendar; write it as 2026-10-31"
     given = error.get("input")
@@ -212,7 +214,8 @@ def _allowed(trail: Trail) -> list[str]:
     node: dict[str, Any] = schema
     for step in trail:
         node = _child(schema, node, step)
-    return sorted(k for k in node.get("properties", {}) if k != "base")
+    # The file's folder is no setting; a tolerance's base is one.
+    return sorted(k for k in node.get("properties", {}) if trail or k != "base")
 
 
 def _child(schema: dict[str, Any], node: dict[str, Any], step: str | int) -> dict[str, Any]:
@@ -253,8 +256,14 @@ def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
             yield (*here, "passes"), f"two passes are named {again!r}"
         for position, link in enumerate(reconciliation.chain or ()):
             other = settings.reconciliations.get(link)
-            if other is None or other.chain:
+            if other is not None and other.chain:
+                text = f"{link!r} is a chain itself; a chain joins two reconciliations of two sides"
+                yield (*here, "chain", position), text
+            elif other is None:
                 yield (*here, "chain", position), f"{link!r} is no reconciliation of two sides"
+        if reconciliation.chain and len({*reconciliation.chain}) == 1:
+            text = f"{reconciliation.chain[0]!r} is joined to itself; name two reconciliations"
+            yield (*here, "chain"), text
 
 
 def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:

@@ -27,6 +27,10 @@ class ConfigurationError(TieoutError):
     """The configuration cannot be used (the command line exits with 2)."""
 
 
+class RequestError(TieoutError):
+    """What was asked for is not there, or cannot be asked so (the command line exits with 2)."""
+
+
 class ExtractError(TieoutError):
     """An extract as a whole cannot be read: torn, another schema, wrong encoding, no such file."""
 

@@ -158,6 +158,7 @@ def check_location(settings: Settings, feed: str) -> None:
     """
     location = settings.feeds[feed].location or ""
     _assert_names_hours(feed, location, settings.feeds[feed].every)
+    _assert_known_holes(feed, location)
     protocol = location.partition("://")[0] if "://" in location else "file"
     if protocol == "file":
         location_of(settings, feed)
@@ -178,6 +179,16 @@ def _assert_names_hours(feed: str, pattern: str, every: Every) -> None:
             f"feeds.{feed} comes every hour and its location has no {{hour}}",
             "put {hour} in its path, or say every: day",
         )
+
+
+def _assert_known_holes(feed: str, pattern: str) -> None:
+    """Taken as it is written, another hole would find no file, and nothing would be missed."""
+    for hole in re.findall(r"\{[^{}]*\}", pattern):
+        if not _HOLE.fullmatch(hole):
+            raise ConfigurationError(
+                f"feeds.{feed}.location has {hole}, which stands for nothing",
+                "{date} stands for a day (2026-10-05), {hour} for an hour (2026-10-05T13)",
+            )
 
 
 def _glob(pattern: str) -> str:

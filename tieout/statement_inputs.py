@@ -11,7 +11,7 @@ from typing import Any, Literal
 import polars as pl
 
 from tieout.engine.duck import Engine, session
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.lines.columns import DELIVERIES, QUARANTINE
 from tieout.matching.columns import outcomes
 from tieout.matching.inputs import SIDES, show_lines, side_kinds, side_of, side_tables
@@ -52,7 +52,7 @@ def base_of(workplace: Workplace, name: str) -> str:
     reconciliation = workplace.settings.reconciliations.get(name)
     if reconciliation is None:
         known = ", ".join(workplace.settings.reconciliations)
-        raise TieoutError(f"no reconciliation {name!r}", f"reconciliations are {known}")
+        raise RequestError(f"no reconciliation {name!r}", f"reconciliations are {known}")
     return reconciliation.chain[0] if reconciliation.chain else name
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from tieout.engine.duck import Engine, session
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.matching.columns import outcomes
 from tieout.matching.inputs import side_kinds
 from tieout.model import Figure
@@ -111,7 +111,7 @@ def _reading(workplace: Workplace, name: str, period: Period) -> Iterator[Engine
     reconciliation = workplace.settings.reconciliations.get(name)
     if reconciliation is None or reconciliation.chain:
         what = "is a chain" if reconciliation else "is no reconciliation"
-        raise TieoutError(f"{name!r} {what}", "name a reconciliation of two sides")
+        raise RequestError(f"{name!r} {what}", "name a reconciliation of two sides")
     reach = timedelta(days=_reach(reconciliation))
     first = f"{period.first - reach:{DAY_FORMAT}}"
     last = f"{period.last + reach:{DAY_FORMAT}}"

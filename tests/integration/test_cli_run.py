@@ -105,10 +105,10 @@ def test_a_manifest_that_turns_bad_fails_a_run_over_several_days(place: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("--from", "2026-10-05", "--to", "2026-10-01"), 1, "name days in order"),
-        (("--from", "2026-09-01", "--to", "2026-09-02"), 1, "the calendar's start (2026-10-01)"),
+        (("--from", "2026-10-05", "--to", "2026-10-01"), 2, "name days in order"),
+        (("--from", "2026-09-01", "--to", "2026-09-02"), 2, "the calendar's start (2026-10-01)"),
         (("--from", "2026-10-05", "--to", "tomorrow"), 2, "does not match the format"),
-        ((*DAY, "--reconciliation", "subleger_to_ledger"), 1, "did you mean 'subledger_to_ledger'"),
+        ((*DAY, "--reconciliation", "subleger_to_ledger"), 2, "did you mean 'subledger_to_ledger'"),
         ((*DAY, "--config", "none.yaml"), 2, "no configuration at none.yaml"),
     ],
 )

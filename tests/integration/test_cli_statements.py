@@ -224,7 +224,7 @@ def test_an_empty_period_says_so_and_what_to_do(run: Run) -> None:
 
 def test_unknown_names_are_answered_with_near_ones(run: Run) -> None:
     wrong = run("statement", "settlement_to_leger", "--period", "2026-10")
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "did you mean 'settlement_to_ledger'?" in wrong.stderr
     wrong = run("breaks", "--period", "2026-10", "--class", "fee_varience")
     assert "did you mean 'fee_variance'?" in wrong.stderr
@@ -327,7 +327,7 @@ def test_a_batch_is_explained_to_zero_line_by_line(run: Run) -> None:
 
 def test_what_cannot_be_explained_is_said(run: Run) -> None:
     asked = run("explain", "settlement_to_ledger")
-    assert asked.exit_code == 1
+    assert asked.exit_code == 2
     assert "--period" in asked.output
     nobody = run("explain", "batch_8")
     assert (nobody.exit_code, nobody.stdout) == (0, "")

@@ -130,5 +130,49 @@ def test_formats_are_listed_and_shown_without_a_configuration(
     ]
     assert "ledger_csv" in names
     wrong = runner.invoke(tieout, ["formats", "show", "ledger_cvs"])
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "did you mean 'ledger_csv'?" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("location: 'in/{foo}.csv'", "has {foo}, which stands for nothing"),
+        ("tolerance: {bse: source}", "allowed here: absolute, base, label, percent, rule"),
+        ("timing_days: soon", "a list is meant here, e.g. [-1, 5] for days (given: 'soon')"),
+        ("chain: [u2l, u2l]", "'u2l' is joined to itself; name two reconciliations"),
+        ("chain: [u2l, around]", "'around' is a chain itself"),
+    ],
+)
+def test_what_cannot_mean_anything_is_told_with_its_line(
+    tmp_path: Path, written: str, told: str
+) -> None:
+    kind, _, rest = written.partition(": ")
+    location = rest if kind == "location" else "'in/{date}.csv'"
+    more = f"\n    {written}" if kind == "timing_days" else ""
+    tolerance = f"\n        {written}" if kind == "tolerance" else ""
+    around = f"\n  around: {{{written}}}" if kind == "chain" else ""
+    text = f"""\
+company: A
+calendar: {{start: 2026-10-01}}
+entities: {{A: {{name: A, currency: EUR}}}}
+accounts: {{"*": {{"1": revenue}}}}
+feeds:
+  usage: {{format: usage_csv, location: {location}}}
+  ledger: {{format: ledger_csv, location: "l/{{date}}.csv"}}
+reconciliations:
+  u2l:{more}
+    source: {{feeds: [usage]}}
+    target: {{feeds: [ledger]}}
+    passes:
+      - name: p
+        shape: one_to_one
+        key: {{source: [line_id], target: [line_ref]}}{tolerance}{around}
+"""
+    config = tmp_path / "tieout.yaml"
+    config.write_text(text)
+    result = CliRunner().invoke(tieout, ["validate", "--config", str(config)])
+    assert result.exit_code == 2, result.output
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if rest in row)
+    assert f"tieout.yaml:{line}: " in result.output
+    assert told in result.output

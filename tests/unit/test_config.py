@@ -262,7 +262,8 @@ def test_chains_name_two_reconciliations_of_two_sides(tmp_path: Path) -> None:
     chain = "  onward:\n    chain: [settlement_to_ledger, onward]\n"
     text = COMPANY.replace("register_url", chain + "register_url")
     (found,) = problems(tmp_path, text)
-    assert found == f"{line_of(text, 'chain:')}: 'onward' is no reconciliation of two sides"
+    told = "'onward' is a chain itself; a chain joins two reconciliations of two sides"
+    assert found == f"{line_of(text, 'chain:')}: {told}"
 
 
 def test_the_schema_for_editors_names_every_setting() -> None:

@@ -15,7 +15,7 @@ import click
 
 from tieout.cli.group import DEBUG, full_tracebacks
 from tieout.config import load
-from tieout.errors import TieoutError
+from tieout.errors import RequestError, TieoutError
 from tieout.periods import Period, parse_period
 from tieout.settings import Settings
 from tieout.workplace import Workplace
@@ -116,7 +116,7 @@ def pick(name: str | None, known: Iterable[str], noun: str) -> list[str]:
         return [name]
     near = get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise TieoutError(f"no {noun} {name!r}", f"{hint}there are {', '.join(names)}")
+    raise RequestError(f"no {noun} {name!r}", f"{hint}there are {', '.join(names)}")
 
 
 def write(content: str | bytes, output: Path | None) -> None:

@@ -16,7 +16,7 @@ from tieout.cli.common import (
     say,
     write,
 )
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.lookup import carriers_of
 from tieout.periods import Period
 from tieout.render import waterfall as rendering
@@ -58,10 +58,10 @@ def _found(workplace: Workplace, what: str, period: Period | None) -> list[Water
     known = workplace.settings.reconciliations
     if what in known:
         if period is None:
-            raise TieoutError(f"{what} is a whole reconciliation", "name a month or day: --period")
+            raise RequestError(f"{what} is a whole reconciliation", "name a month or day: --period")
         return of_period(workplace, what, period)
     if period is not None:
-        raise TieoutError(
+        raise RequestError(
             f"no reconciliation {what!r}",
             f"there are {', '.join(known)}; a batch needs no --period",
         )

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import click
 
-from tieout.errors import ConfigurationError, TieoutError
+from tieout.errors import ConfigurationError, RequestError, TieoutError
 
 FAILED, BAD_CONFIGURATION, BREAKS_FOUND = 1, 2, 3
 """Exit codes; 0 is done. (A command line that cannot be understood is 2 as well.)"""
@@ -42,8 +42,9 @@ class CommandFailed(click.ClickException):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """2 for the configuration, 1 for everything else."""
-        return BAD_CONFIGURATION if isinstance(self.problem, ConfigurationError) else FAILED
+        """2 for the configuration and for what was asked, 1 for everything else."""
+        told = isinstance(self.problem, ConfigurationError | RequestError)
+        return BAD_CONFIGURATION if told else FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the problem and what to do about it to stderr."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from tieout.cli.common import Places, examples, known_span, located, read_home, say, write
+from tieout.cli.group import FAILED
 from tieout.found import DeliveryCheck, FoundLine, LookupResult, RefusedRow
 from tieout.lookup import find
 from tieout.money import text_amount
@@ -40,6 +41,8 @@ def line(places: Places, ref: str, as_json: bool) -> None:
         write(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n", None)
     elif not found.empty:
         write("\n".join(_page(found)) + "\n", None)
+    if found.empty:
+        click.get_current_context().exit(FAILED)
 
 
 def _page(found: LookupResult) -> Iterator[str]:
