@@ -109,11 +109,51 @@ def test_rows_with_too_few_or_too_many_cells_are_named_with_number_and_text(tmp_
     assert read.torn[0].message == "the row has 2 cells, the header 3"
 
 
-def test_empty_cells_too_many_at_the_end_of_a_row_do_not_count(tmp_path: Path) -> None:
-    path = put(tmp_path, HEADER + "a,x,1\nb,y,2,,\nc,z,3\n")
-    read = Read(path)
-    assert read.ids == [(2, "a"), (3, "b"), (4, "c")]
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "a,x,1,,\nb,,,,\nc,z,3,,\n",
+        "id,name,amount,,\na,x,1,,\nb,,,,\nc,z,3,,\n",
+        HEADER + "a,x,1,\n\nb,,,\n,,,\nc,z,3,\n",
+        'id,name,amount,\na,x,"1,234.00",\nb,,,\nc,1,100,\n',
+    ],
+)
+def test_empty_cells_too_many_that_every_row_has_do_not_count(tmp_path: Path, text: str) -> None:
+    read = Read(put(tmp_path, text))
+    assert [i for _, i in read.ids if i] == ["a", "b", "c"]
+    assert read.tables[0].headers == ("id", "name", "amount")
     assert not read.torn
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "torn"),
+    [
+        # An unquoted thousands separator, and an empty last cell: not the row of 1 it looks like.
+        ("id,amount,name\na,1.00,x\nb,1,234.00,\n", ["a"], [3]),
+        ("id,amount,name\nb,1,234.00,\n", [], [2]),
+        ("id,amount,name\nb,-1,234.00,\nc,$2,500,\n", [], [2, 3]),
+        ("id,amount,name\nb,234,50,\n", [], [2]),
+        (HEADER + "a,x,1\nb,y,2,,\nc,z,3\n", ["a", "c"], [3]),
+        # Rows of a file whose rows all end in an empty cell must end in it as well.
+        (HEADER + "a,x,1,\nb,y,2\nc,z,3,\n", ["b"], [2, 4]),
+        ("id,name,amount,\na,x,1,\nb,y,1,234.00\nc,z,1,234.00,\nd,z\n", ["a"], [3, 4, 5]),
+    ],
+)
+def test_a_cell_too_many_tears_a_row_even_where_the_last_is_empty(
+    tmp_path: Path, text: str, rows: list[str], torn: list[int]
+) -> None:
+    read = Read(put(tmp_path, text))
+    assert [i for _, i in read.ids] == rows
+    assert [t.row for t in read.torn] == torn
+    assert all("1,234.00" in t.remedy for t in read.torn if t.text.count(",") > 2)
+
+
+def test_a_cell_too_many_far_down_tears_its_row_alone(tmp_path: Path) -> None:
+    rows = "".join(f"r{n},some name,{n},\n" for n in range(40_000))
+    read = Read(put(tmp_path, HEADER + rows + "x,y,1,5\nz,y,1\nlast,y,1,\n"))
+    assert len(read.ids) == 40_001
+    assert read.ids[-1] == (40_004, "last")
+    assert [(t.row, t.text) for t in read.torn] == [(40_002, "x,y,1,5"), (40_003, "z,y,1")]
 
 
 @pytest.mark.parametrize("rows", [1, 99, 1_000, 60_000])
@@ -431,6 +471,19 @@ def test_an_unknown_record_type_and_a_short_row_are_torn_rows(tmp_path: Path) ->
         (5, "the row has 3 cells, 4 are expected"),
         (9, "no record type 'XX' is known"),
     ]
+
+
+def test_cells_too_many_in_record_types_follow_the_same_rule(tmp_path: Path) -> None:
+    every = FILE.replace("1.00\n", "1.00,\n").replace("2.50\n", "2.50,\n")
+    every = every.replace("5.00\n", "5.00,\n")
+    read = Read(put(tmp_path, every), SECTIONS)
+    assert read.ids == [(4, "a"), (5, "b"), (9, "c")]
+    assert read.tables[0].headers == ("CH", "id", "name", "amount")
+    header = Read(put(tmp_path, every.replace("amount\n", "amount,\n")), SECTIONS)
+    assert header.ids == read.ids
+    one = Read(put(tmp_path, FILE.replace("SB,b,y,2.50", "SB,b,2,500,")), SECTIONS)
+    assert one.ids == [(4, "a"), (9, "c")]
+    assert [(t.row, "1,234.00" in t.remedy) for t in one.torn] == [(5, True)]
 
 
 @pytest.mark.parametrize(

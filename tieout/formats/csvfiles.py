@@ -11,6 +11,8 @@ import bisect
 import csv
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import polars as pl
@@ -20,6 +22,7 @@ import pyarrow.csv as arrow_csv
 from tieout.errors import ExtractError
 from tieout.formats.reading import ROW, Batch, Request, Table, TornRow, unique
 from tieout.formats.streams import Watched, buffered
+from tieout.formats.trailing import REMEDY, named, surplus
 
 _BLOCK = 4 << 20
 _HEAD = 256 << 10
@@ -43,11 +46,44 @@ def open_csv(
     head = text.peek(_HEAD)[:_HEAD]
     cells, size, records = _header(head, name, request, delimiter)
     text.read(size)
-    headers = unique(cells)
     _refuse_other_delimiter(cells, name, request, delimiter)
-    table = Table(name, headers, iter(()), last_row=records)
-    table.batches = _batches(text, watched, table, request, (delimiter, records, reopen))
+    first = _first_rows(head[size:], delimiter, reader.quote, whole=len(head) < _HEAD)
+    over = surplus(cells, first, delimiter)
+    table = Table(name, unique(cells[: named(cells)]), iter(()), last_row=records)
+    cut = _Cut(delimiter, table.headers, over)
+    table.batches = _batches(text, watched, table, request, (cut, records, reopen))
     return table
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How rows are cut: the named columns, and empty cells that every row has after them."""
+
+    delimiter: str
+    headers: tuple[str, ...]
+    surplus: int
+
+    @property
+    def cells(self) -> int:
+        """Cells a whole row has."""
+        return len(self.headers) + self.surplus
+
+    def torn(self, row: int, text: str, actual: int) -> TornRow:
+        """A row with another number of cells."""
+        wanted = f"the other rows {self.cells}" if self.surplus else f"the header {self.cells}"
+        message = f"the row has {actual} cells, {wanted}"
+        return TornRow(row, _shown(text), message, *([REMEDY] if actual > self.cells else []))
+
+
+def _first_rows(head: bytes, delimiter: str, quote: str, *, whole: bool) -> list[list[str]]:
+    """Rows below the header in the beginning of a file; where that is not the whole file, the last
+    row is cut off and left out.
+    """
+    text = (line.decode("utf-8", "replace") for line in head.splitlines(keepends=True))
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        rows.extend(csv.reader(text, delimiter=delimiter, quotechar=quote))
+    return rows if whole else rows[:-1]
 
 
 def _header(head: bytes, name: str, request: Request, delimiter: str) -> tuple[list[str], int, int]:
@@ -97,18 +133,17 @@ def _batches(
     watched: Watched,
     table: Table,
     request: Request,
-    how: tuple[str, int, Callable[[], str | None]],
+    how: tuple[_Cut, int, Callable[[], str | None]],
 ) -> Iterator[Batch]:
-    delimiter, above, reopen = how
-    count = len(table.headers)
+    cut, above, reopen = how
     torn: list[TornRow] = []
-    names = [f"c{n}" for n in range(count)]
+    names = [f"c{n}" for n in range(cut.cells)]
     following = above + 1
     broken: list[int] = []
 
     def note_torn(row: arrow_csv.InvalidRow) -> str:
         broken.append(above + row.number)
-        torn.append(_torn(above + row.number, row.text, row.expected_columns, row.actual_columns))
+        torn.append(cut.torn(above + row.number, row.text, row.actual_columns))
         return "skip"
 
     if not text.peek(1):
@@ -121,7 +156,7 @@ def _batches(
                 column_names=names, use_threads=False, block_size=_BLOCK
             ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter,
+                delimiter=cut.delimiter,
                 quote_char=request.layout.reader.quote,
                 newlines_in_values=True,
                 invalid_row_handler=note_torn,
@@ -134,11 +169,9 @@ def _batches(
         for piece in stream:
             if held is not None:
                 yield held
-            frame = pl.DataFrame(pl.from_arrow(piece)).rename(
-                dict(zip(names, table.headers, strict=True))
-            )
+            frame = pl.DataFrame(pl.from_arrow(piece))
             numbers, following = _numbers(frame.height, following, broken)
-            held = _batch(frame, numbers, torn, (delimiter, table.headers))
+            held = _batch(frame.with_columns(numbers.alias(ROW)), torn, cut)
             torn.clear()
     except pa.ArrowInvalid as problem:
         raise _as_extract_error(problem, table.name) from None
@@ -151,10 +184,10 @@ def _batches(
     table.cut = watched.last not in (b"\n", b"\r")
     table.last_row = max([following - 1, *broken[-1:]])
     if held is not None:
-        yield _last(held, table, request, delimiter)
+        yield _last(held, table, request, cut.delimiter)
     if torn:
-        empty = pl.DataFrame(schema=dict.fromkeys(table.headers, pl.String))
-        yield _batch(empty, pl.Series([], dtype=pl.Int64), torn, (delimiter, table.headers))
+        empty = pl.DataFrame(schema={**dict.fromkeys(names, pl.String), ROW: pl.Int64})
+        yield _batch(empty, torn, cut)
 
 
 def _no_rows(watched: Watched, table: Table, request: Request) -> None:
@@ -200,28 +233,31 @@ def _numbers(count: int, following: int, broken: list[int]) -> tuple[pl.Series, 
     return rows, end
 
 
-def _batch(
-    frame: pl.DataFrame, numbers: pl.Series, torn: list[TornRow], how: tuple[str, tuple[str, ...]]
-) -> Batch:
-    """The batch, with rows that only had empty cells too many put right."""
-    delimiter, headers = how
-    frame = frame.with_columns(numbers.alias(ROW))
-    mended, lost = [], []
-    for row in torn:
-        cells = next(csv.reader([row.text], delimiter=delimiter), [])
-        if len(cells) > len(headers) and not any(c.strip() for c in cells[len(headers) :]):
-            mended.append([*cells[: len(headers)], row.row])
-        else:
-            lost.append(row)
-    if mended:
-        more = pl.DataFrame(mended, schema=frame.schema, orient="row")
-        frame = pl.concat([frame, more]).sort(ROW)
-    return Batch(frame, tuple(lost))
+def _batch(frame: pl.DataFrame, torn: list[TornRow], cut: _Cut) -> Batch:
+    """The batch under its names; a row with something beyond the named columns is torn."""
+    lost = list(torn)
+    own, beyond = frame.columns[: len(cut.headers)], frame.columns[len(cut.headers) : -1]
+    if beyond:
+        holds = pl.any_horizontal(pl.col(c).str.strip_chars() != "" for c in beyond)
+        for *cells, row in frame.filter(holds).iter_rows():
+            text = cut.delimiter.join(c or "" for c in cells)
+            lost.append(_beyond(cut, row, text))
+        frame = frame.filter(~holds)
+    names = dict(zip(own, cut.headers, strict=True))
+    return Batch(frame.select(*own, ROW).rename(names), tuple(sorted(lost, key=_row)))
 
 
-def _torn(row: int, text: str, expected: int, actual: int) -> TornRow:
-    shown = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + " ..."
-    return TornRow(row, shown, f"the row has {actual} cells, the header {expected}")
+def _beyond(cut: _Cut, row: int, text: str) -> TornRow:
+    message = f"the row goes on after the {len(cut.headers)} named columns; all others end there"
+    return TornRow(row, _shown(text), message, REMEDY)
+
+
+def _row(torn: TornRow) -> int:
+    return torn.row
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + " ..."
 
 
 def _as_extract_error(problem: pa.ArrowInvalid, name: str) -> ExtractError:

@@ -34,9 +34,10 @@ names its format in `tieout.yaml`; `tieout inspect FILE` says which one a file i
   NaN, Infinity or a digit too many sends the row to quarantine; nothing is rounded.
 - **Dates** must lie between a year before `calendar.start` and a year after the day the extract was
   delivered for. Moments become UTC; abbreviations such as CET and PDT have one fixed offset.
-- **Rows** with too few or too many cells go to quarantine as `torn_row`; empty cells too many at
-  the end of a row do not count. Row numbers count from the top of the file, the header included;
-  the files of a zip, in order of their names, are numbered on, and a refused row names its file.
+- **Rows** with too few or too many cells go to quarantine as `torn_row`. Empty cells too many at
+  the end do not count where the header, or every row, has as many of them. Row numbers count from
+  the top of the file, the header included; the files of a zip, in order of their names, are
+  numbered on, and a refused row names its file.
 - **Ids** are 1 to 128 letters, digits and `_ . : -`. Further lines of a row add a suffix to its id:
   `<id>:fee`, `<id>:tax`. A row that does not foot gives a line `<id>:out_of_balance` with the
   difference.

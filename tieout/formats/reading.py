@@ -22,6 +22,7 @@ class TornRow:
     row: int
     text: str
     message: str
+    remedy: str = "have the file sent again; the row may be cut off or hold a stray quote"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain, islice
 from typing import BinaryIO
 
 import polars as pl
@@ -20,9 +21,11 @@ from tieout.errors import ExtractError, TieoutError
 from tieout.formats.models import RecordTypes, Trailer
 from tieout.formats.reading import ROW, Batch, Request, StatedTotal, Table, TornRow, unique
 from tieout.formats.streams import Watched, buffered
+from tieout.formats.trailing import REMEDY, filled, named, surplus
 from tieout.money import exact, minor_units
 
 _LONGEST_SHOWN = 4_000
+_LOOK_AHEAD = 200
 
 
 @dataclass
@@ -30,6 +33,8 @@ class _State:
     """Where the reading is: the columns in force, and the rows since the last trailer."""
 
     headers: tuple[str, ...]
+    surplus: int = 0
+    """Empty cells that every row has after the named columns."""
     rows: list[list[str]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     torn: list[TornRow] = field(default_factory=list)
@@ -59,24 +64,31 @@ def open_sections(stream: BinaryIO, name: str, request: Request) -> Table:
     text = io.TextIOWrapper(buffered(watched), encoding="utf-8", newline="")
     delimiter = request.option("delimiter", reader.delimiter).replace("\\t", "\t")
     lines = enumerate(csv.reader(text, delimiter=delimiter, quotechar=reader.quote), 1)
-    above, headers = _columns(lines, records, name)
-    table = Table(name, headers, iter(()))
-    table.batches = _batches(lines, above, watched, table, request)
+    try:
+        above, header = _columns(lines, records, name)
+        ahead = [*above, *islice(lines, _LOOK_AHEAD)]
+    except csv.Error as problem:
+        raise _uncuttable(problem, name) from None
+    body = (cells for _, cells in ahead if cells and cells[0].strip() in records.body)
+    over = surplus(header, body, delimiter)
+    table = Table(name, unique(header[: named(header)]), iter(()))
+    state = _State(table.headers, over)
+    table.batches = _batches(chain(ahead, lines), state, watched, table, request)
     return table
 
 
 def _columns(
     lines: Iterator[tuple[int, list[str]]], records: RecordTypes, name: str
-) -> tuple[list[tuple[int, list[str]]], tuple[str, ...]]:
+) -> tuple[list[tuple[int, list[str]]], list[str]]:
     """The columns of the body, and the records read to find them."""
     if records.positions:
-        return [], unique(list(records.positions))
+        return [], list(records.positions)
     above: list[tuple[int, list[str]]] = []
     for number, cells in lines:
         if not any(cells):
             continue
         if cells[0].strip() == records.header_row:
-            return above, unique(cells)
+            return above, cells
         above.append((number, cells))
         if len(above) > 200:
             break
@@ -89,25 +101,20 @@ def _columns(
 
 def _batches(
     lines: Iterator[tuple[int, list[str]]],
-    above: list[tuple[int, list[str]]],
+    state: _State,
     watched: Watched,
     table: Table,
     request: Request,
 ) -> Iterator[Batch]:
     records = request.layout.reader.records
     assert records is not None
-    state = _State(table.headers)
     try:
-        for number, cells in above:
-            _sort_out(number, cells, records, state, table)
         for number, cells in lines:
             _sort_out(number, cells, records, state, table)
             if len(state.rows) + len(state.torn) >= request.limits.batch_rows:
                 yield _batch(state)
     except csv.Error as problem:
-        raise ExtractError(
-            f"the file cannot be cut into cells: {problem}", "have it sent again", table.name
-        ) from None
+        raise _uncuttable(problem, table.name) from None
     yield _batch(state)
     table.cut = watched.last not in (b"\n", b"\r")
     for trailer in records.trailers:
@@ -117,6 +124,10 @@ def _batches(
                 "have it sent again",
                 table.name,
             )
+
+
+def _uncuttable(problem: csv.Error, name: str) -> ExtractError:
+    return ExtractError(f"the file cannot be cut into cells: {problem}", "have it sent again", name)
 
 
 def _sort_out(
@@ -133,7 +144,7 @@ def _sort_out(
     elif trailer := next((t for t in records.trailers if t.record == kind), None):
         _close(number, cells, trailer, state, table)
     elif kind == records.header_row:
-        if unique(cells) != state.headers:
+        if unique(cells[: named(cells)]) != state.headers:
             raise ExtractError(
                 f"row {number} names other columns than the first {kind} record",
                 "have the sections sent as files of their own",
@@ -146,16 +157,17 @@ def _sort_out(
 
 
 def _add_row(number: int, cells: list[str], state: _State) -> None:
-    wanted = len(state.headers)
-    while len(cells) > wanted and not cells[-1].strip():
-        cells.pop()
-    if len(cells) != wanted:
+    own = len(state.headers)
+    wanted = own + state.surplus
+    if len(cells) != wanted or filled(cells, own):
         text = ",".join(cells)[:_LONGEST_SHOWN]
-        state.torn.append(
-            TornRow(number, text, f"the row has {len(cells)} cells, {wanted} are expected")
-        )
+        message = f"the row has {len(cells)} cells, {wanted} are expected"
+        if len(cells) == wanted:
+            message = f"the row goes on after the {own} named columns; all others end there"
+        remedy = [REMEDY] if len(cells) >= wanted else []
+        state.torn.append(TornRow(number, text, message, *remedy))
         return
-    state.rows.append(cells)
+    state.rows.append(cells[:own])
     state.numbers.append(number)
 
 

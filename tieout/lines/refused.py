@@ -65,7 +65,7 @@ def torn_rows(torn: list[tuple[int, TornRow]], files: pl.DataFrame) -> pl.DataFr
         return pl.DataFrame(schema=wanted)
     read = pl.DataFrame(
         [
-            (number, row.row, row.text, row.message, json.dumps({"text": row.text}))
+            (number, row.row, row.text, row.message, row.remedy, json.dumps({"text": row.text}))
             for number, row in torn
         ],
         schema={
@@ -73,6 +73,7 @@ def torn_rows(torn: list[tuple[int, TornRow]], files: pl.DataFrame) -> pl.DataFr
             "row_number": pl.Int64(),
             "value": pl.String(),
             "message": pl.String(),
+            "remedy": pl.String(),
             "row": pl.String(),
         },
         orient="row",
@@ -87,9 +88,6 @@ def torn_rows(torn: list[tuple[int, TornRow]], files: pl.DataFrame) -> pl.DataFr
             pl.col("received_on").alias("period"),
             pl.lit("torn_row").alias("reason"),
             pl.lit(None, pl.String).alias("column"),
-            pl.lit("have the file sent again; the row may be cut off or hold a stray quote").alias(
-                "remedy"
-            ),
         )
         .select(pl.col(c).cast(d) for c, d in wanted.items())
     )
