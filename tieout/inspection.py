@@ -5,9 +5,10 @@ Nothing is kept: no register, no store. The very code that makes lines reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tieout.lines import deliveries
 from tieout.lines.convert import Converter
 from tieout.lines.delivery import Delivery, Source
 from tieout.lines.feedrun import FeedRun, dialect_of
-from tieout.lines.manifest import manifest
+from tieout.lines.manifest import manifest_of_extract
 from tieout.lines.window import Part, Window, delivery_json
 from tieout.location import MANIFEST, manifest_of
 from tieout.money import plain_amount
@@ -129,16 +130,38 @@ def _fitting(path: Path, settings: Settings | None) -> list[Format]:
     if found:
         return sorted(found, key=lambda f: (-len(f.recognise), f.name))
     # The most telling problem is the one of a format whose columns are there, only cut otherwise.
-    telling = [p for p in problems if "separated by" in p.problem] or (
+    telling = [p for p in problems if "separated by" in p.problem or "exact" in p.problem] or (
         problems if not headers else []
     )
     if telling:
         raise telling[0]
     raise ExtractError(
-        f"no known format has these columns: {', '.join(headers[:40])}",
+        f"no known format has these columns: {', '.join(headers[:40])}{_nearest(known, headers)}",
         f"known are {', '.join(sorted(known))}; a format of your own is one YAML file",
         path.name,
     )
+
+
+def _nearest(known: Mapping[str, Format], headers: Sequence[str]) -> str:
+    """What lacks of the format that shares most columns with the file, half of its own or more."""
+    there = {header.casefold() for header in headers}
+
+    def missing(layout: Format) -> list[str]:
+        return [
+            column.headers[0]
+            for column in layout.columns.values()
+            if column.required
+            and not {h.casefold() for h in (*column.headers, *column.aliases)} & there
+        ]
+
+    def share(layout: Format) -> Fraction:
+        needed = sum(column.required for column in layout.columns.values())
+        return 1 - Fraction(len(missing(layout)), needed)
+
+    best = max(known.values(), key=lambda layout: (share(layout), layout.name))
+    if share(best) < Fraction(1, 2):
+        return ""
+    return f"; nearest is {best.name}, which also needs {', '.join(missing(best))}"
 
 
 def read_once(
@@ -155,6 +178,7 @@ def read_once(
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
     taken = TakenExtract("inspected", str(day), path.name, sha256, size, "", moment, given)
     window = Window(taken.window, taken.feed, layout.kind, day, {0: taken})
+    manifest_of_extract(taken, settings.entity_names() if settings is not None else None)
     parts: list[Part] = []
 
     def take(_window: Window, part: Part, _last: bool) -> None:
@@ -200,7 +224,7 @@ def _read(
 def _checks(window: Window, layout: Format, settings: Settings | None) -> list[Delivery]:
     taken = window.extracts[0]
     source = Source(taken.feed, window.received_on, taken.sha256, taken.name)
-    given = manifest(taken.manifest, taken.name) if taken.manifest else None
+    given = manifest_of_extract(taken)
     names = settings.entity_names() if settings is not None else {}
     stated = window.stated.get(0, [])
     return deliveries.compare(source, window.tallies[0], layout, given, stated, names)
@@ -226,7 +250,8 @@ def _request(layout: Format, settings: Settings | None) -> Request:
 def _converter(layout: Format, settings: Settings | None) -> Converter:
     feed = _feed(layout, settings)
     options = feed.options if feed else {}
-    entity = feed.entity if feed and feed.entity else NO_ENTITY
+    # A feed that names no entity leaves it to its rows, as a run does.
+    entity = feed.entity if feed else NO_ENTITY
     names = settings.entity_names() if settings is not None else None
     accounts = {
         (code, account): account_class

@@ -298,7 +298,7 @@ def test_line_reads_well_and_says_when_nothing_is_known(run: Run) -> None:
     assert "row 1 of psp_1005.csv" in text
     assert "settlement_to_ledger: fee_variance: " in text
     nothing = run("line", "pay_404")
-    assert nothing.exit_code == 0
+    assert nothing.exit_code == 1
     assert nothing.stdout == ""
     assert "Nothing is known of 'pay_404'. Lines are known from 2026-10-05" in nothing.stderr
     assert json.loads(run("line", "pay_404", "--json").stdout)["lines"] == []

@@ -212,6 +212,26 @@ def test_looking_at_a_file_says_what_would_become_of_it(box: Inbox) -> None:
     assert seen.as_json()["error"] is None
 
 
+def test_looking_refuses_what_a_run_refuses(tmp_path: Path) -> None:
+    nameless = "{format: ledger_csv, location: 'erp/{date}.csv'}"
+    with inbox(tmp_path, {"erp": nameless}) as box:
+        settings = box.workplace.settings
+        path = box.put("x.csv", ledger(posting(1)))
+        assert [q["reason"] for q in inspect(path, settings).quarantined] == ["unknown_entity"]
+        path = box.put("y.csv", ledger(posting(1)), {"sha256": "0" * 64})
+        assert "manifest says 000" in (inspect(path, settings).error or "")
+        path.with_name("y.csv.manifest.json").write_text('{"rows": 1')
+        assert "the manifest is not JSON" in (inspect(path, settings).error or "")
+
+
+def test_what_the_nearest_format_needs_besides_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    header, *rows = ledger(posting(1)).splitlines()
+    path.write_text("\n".join([header.replace("journal_ref", "journal"), *rows, ""]))
+    told = "nearest is ledger_csv, which also needs journal_ref"
+    assert told in (inspect(path).error or "")
+
+
 def test_a_file_nobody_knows_is_told_with_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")

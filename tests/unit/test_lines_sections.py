@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.inbox import Inbox, inbox
+from tests.inbox import Inbox, inbox, ledger, posting
+from tieout.inspection import inspect
 
 FORMAT = """
 name: wire_report
@@ -126,3 +127,28 @@ def test_a_missing_trailer_or_a_lost_row_stops_or_tells(box: Inbox) -> None:
     told = read(box, without)
     assert told.count(("count", "count_mismatch")) == 2
     assert ("control_total", "control_total_mismatch") in told
+
+
+BARE = (
+    FORMAT.replace("name: wire_report", "name: bare_report")
+    .replace(
+        "header_row: CH",
+        "positions: [rec, Transaction ID, Time, Gross, Gross CR/DR, Currency, Fee, Net, Net CR/DR]",
+    )
+    .replace("{header: CH, ", "{header: rec, ")
+    .replace("ignore: [RH, SH]", "ignore: [RH, SH, CH]")
+)
+
+
+def test_a_format_that_names_its_own_columns_is_known_by_its_record_types(tmp_path: Path) -> None:
+    """Its columns are in every file, for they are the format's own."""
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "bare.yaml").write_text(BARE, encoding="utf-8")
+    feed = FEED.replace("wire_report", "bare_report")
+    with inbox(tmp_path, {"wire": feed}, more="formats: formats") as box:
+        assert read(box, FILE) == []
+        settings = box.workplace.settings
+        seen = inspect(box.put("x.csv", FILE), settings)
+        assert (seen.formats, seen.notes) == (("bare_report",), ())
+        seen = inspect(box.put("y.csv", ledger(posting(1))), settings)
+        assert seen.formats == ("ledger_csv",)

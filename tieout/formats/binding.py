@@ -52,7 +52,11 @@ def bind(layout: Format, headers: Sequence[str], options: dict[str, str], name: 
             if found is None and column.required and header not in missing:
                 missing.append(header)
     used = {p for p in places.values() if p}
-    new = tuple(h for h in headers if h not in used and not _is_known(h, layout))
+    records = layout.reader.records
+    record_type = headers[0] if records is not None and headers else None
+    new = tuple(
+        h for h in headers if h not in used and h != record_type and not _is_known(h, layout)
+    )
     if missing:
         raise ExtractError(
             f"{layout.title}: missing column(s) {', '.join(missing)}; "

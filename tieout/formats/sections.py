@@ -69,12 +69,27 @@ def open_sections(stream: BinaryIO, name: str, request: Request) -> Table:
         ahead = [*above, *islice(lines, _LOOK_AHEAD)]
     except csv.Error as problem:
         raise _uncuttable(problem, name) from None
+    if records.positions:
+        _assert_of_these(ahead, records, name)
     body = (cells for _, cells in ahead if cells and cells[0].strip() in records.body)
     over = surplus(header, body, delimiter)
     table = Table(name, unique(header[: named(header)]), iter(()))
     state = _State(table.headers, over)
     table.batches = _batches(chain(ahead, lines), state, watched, table, request)
     return table
+
+
+def _assert_of_these(
+    ahead: Sequence[tuple[int, list[str]]], records: RecordTypes, name: str
+) -> None:
+    """Columns that the format names itself are in any file; its record types are not."""
+    known = {*records.body, *records.ignore, *(t.record for t in records.trailers)}
+    if ahead and not any(cells and cells[0].strip() in known for _, cells in ahead):
+        raise ExtractError(
+            f"no row begins with a record type of the format ({', '.join(sorted(known))})",
+            "is this the right file?",
+            name,
+        )
 
 
 def _columns(

@@ -21,7 +21,7 @@ from tieout.formats.reading import Request
 from tieout.lines import deliveries, sequence
 from tieout.lines.delivery import Delivery, Source
 from tieout.lines.feedrun import FeedRun, converter_of
-from tieout.lines.manifest import Manifest, manifest
+from tieout.lines.manifest import Manifest, manifest_of_extract
 from tieout.lines.report import (
     WindowReport,
     failed_report,
@@ -30,7 +30,6 @@ from tieout.lines.report import (
 )
 from tieout.lines.unread import unread, unread_windows
 from tieout.lines.window import TABLES, Part, Sink, Window, delivery_json
-from tieout.location import MANIFEST
 from tieout.periods import window_day
 from tieout.register.records import NewPublication, TakenExtract
 from tieout.settings import Settings
@@ -157,7 +156,7 @@ class _Work:
     def _run(self, windows: Sequence[Window]) -> None:
         for window in windows:
             self.sinks[window.key] = Sink(window, self.workplace.store)
-            self._check_sums(window)
+            self._check_manifests(window)
         readable = [w for w in windows if w.error is None]
         locate = self.workplace.store.evidence_path
         FeedRun(self.converter, self.request, locate, self._take).run(readable)
@@ -221,27 +220,15 @@ class _Work:
 
     def _manifest(self, extract: TakenExtract) -> Manifest | None:
         """What stands beside an extract. Raises ExtractError."""
-        if extract.manifest is None:
-            return None
-        names = self.workplace.settings.entity_names()
-        return manifest(extract.manifest, extract.name, names)
+        return manifest_of_extract(extract, self.workplace.settings.entity_names())
 
-    def _check_sums(self, window: Window) -> None:
-        """An extract that is not what its manifest says it is, or whose manifest is wrong, is not
-        read.
-        """
+    def _check_manifests(self, window: Window) -> None:
+        """An extract whose manifest is wrong, or about another file, is not read."""
         for extract in window.extracts.values():
             try:
-                given = self._manifest(extract)
+                self._manifest(extract)
             except ExtractError as problem:
                 window.error = str(problem)
-                continue
-            if given is not None and given.sha256 not in (None, extract.sha256):
-                window.error = (
-                    f"{extract.name}{MANIFEST}: the file's sha256 is {extract.sha256}, the "
-                    f"manifest says {given.sha256} -> have both sent again; one was changed or "
-                    "cut off on the way"
-                )
 
 
 def _fingerprints(

@@ -11,6 +11,7 @@ from typing import Any
 from tieout.errors import ExtractError, TieoutError
 from tieout.location import MANIFEST
 from tieout.money import exact
+from tieout.register.records import TakenExtract
 
 _KEYS = ("rows", "totals", "by_entity", "sha256")
 
@@ -50,6 +51,24 @@ def manifest(
         {str(e): _totals(totals, where, f"by_entity.{e}") for e, totals in named.items()},
         str(given["sha256"]).lower() if given.get("sha256") else None,
     )
+
+
+def manifest_of_extract(
+    extract: TakenExtract, entities: Collection[str] | None = None
+) -> Manifest | None:
+    """What its sender states beside an extract. Raises ExtractError, also where the extract is not
+    the file that the manifest is about.
+    """
+    if extract.manifest is None:
+        return None
+    given = manifest(extract.manifest, extract.name, entities)
+    if given.sha256 not in (None, extract.sha256):
+        raise ExtractError(
+            f"the file's sha256 is {extract.sha256}, the manifest says {given.sha256}",
+            "have both sent again; one was changed or cut off on the way",
+            f"{extract.name}{MANIFEST}",
+        )
+    return given
 
 
 def _refuse_unknown(what: str, found: Iterable[str], known: Collection[str], where: str) -> None:
