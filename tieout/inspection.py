@@ -156,7 +156,7 @@ def _nearest(known: Mapping[str, Format], headers: Sequence[str]) -> str:
 
     def share(layout: Format) -> Fraction:
         needed = sum(column.required for column in layout.columns.values())
-        return 1 - Fraction(len(missing(layout)), needed)
+        return Fraction(needed - len(missing(layout)), needed) if needed else Fraction(0)
 
     best = max(known.values(), key=lambda layout: (share(layout), layout.name))
     if share(best) < Fraction(1, 2):
