@@ -81,3 +81,38 @@ def test_what_was_missing_has_come_when_it_cannot_be_read(box: Inbox) -> None:
     box.read("erp", [DAY])
     assert box.failed("erp") == [MISSING]
     assert "cannot be read" in told(box)[0]
+
+
+def retyped(count: int) -> list[str]:
+    return [posting(n, posting_date="05.10.2026") for n in range(count)]
+
+
+@pytest.mark.parametrize("batch_rows", [1_000_000, 1000])
+def test_a_required_column_written_another_way_stops_the_extract(
+    tmp_path: Path, batch_rows: int
+) -> None:
+    """In one batch and in several; the lines of before stand."""
+    limits = f"limits: {{batch_rows: {batch_rows}}}"
+    with inbox(tmp_path, {"erp": LEDGER}, more=limits) as box:
+        box.put(FILE, ledger(posting(1), posting(2)))
+        box.read("erp")
+        box.put(FILE, ledger(*retyped(2500)))
+        (report,) = box.read("erp")
+        assert report.status == "failed"
+        assert report.error == (
+            f"{DAY}.csv: Plain ledger CSV: column posting_date should be a date written as "
+            "%Y-%m-%d, and none of its 2,500 values is: row 2 has '05.10.2026' -> have the sender "
+            "restore it, or state how it is written in the feed's option format.posting_date"
+        )
+        assert box.lines("erp")["line_id"].to_list() == ["L1", "L2"]
+        assert box.failed("erp") == [MISSING]
+        box.put(FILE, ledger(*retyped(2499), posting(2500)))
+        (report,) = box.read("erp")
+        assert (report.status, report.rows["quarantined"]) == ("published", 2499)
+
+
+def test_a_single_value_or_a_row_refused_for_more_says_nothing_of_its_column(box: Inbox) -> None:
+    box.put(FILE, ledger(*retyped(1)))
+    assert [r.status for r in box.read("erp")] == ["published"]
+    box.put(FILE, ledger(*(posting(n, posting_date="5.10.26", account="") for n in range(2))))
+    assert [r.status for r in box.read("erp")] == ["failed"]

@@ -52,9 +52,14 @@ class Dialect:
 
 @dataclass
 class Typed:
-    """Typed rows (KEYS and the format's columns) and the refusals of single cells."""
+    """Typed rows (KEYS and the format's columns) and the refusals of single cells.
+
+    `cells` has a row an extract and for each required column that is no text: `filled.NAME` values,
+    of which `read.NAME` could be read, and `value.NAME`, the first one, in row `row.NAME`.
+    """
 
     rows: pl.DataFrame
+    cells: pl.DataFrame
     refusals: list[pl.DataFrame] = field(default_factory=list)
 
 
@@ -67,7 +72,7 @@ def type_cells(raw: pl.DataFrame, layout: Format, dialect: Dialect) -> Typed:
     columns = layout.columns
     plain = raw.select(*KEYS, *(_text(c, dialect).alias(n) for n, c in columns.items()))
     typed = plain.select(*KEYS, *(_cell(n, c, plain, dialect).alias(n) for n, c in columns.items()))
-    result = Typed(typed)
+    result = Typed(typed, _cells_read(plain, typed, layout))
     for rank, (name, column) in enumerate(columns.items()):
         empty = typed[name].is_null()
         wrong = empty if column.filled else empty & plain[name].is_not_null()
@@ -76,6 +81,33 @@ def type_cells(raw: pl.DataFrame, layout: Format, dialect: Dialect) -> Typed:
             result.refusals += refuse_cells(plain.filter(wrong), name, column, number, rank)
     result.rows = _in_major_units(typed, layout)
     return result
+
+
+def required_cells(layout: Format) -> list[str]:
+    """Columns that a file must have and that are no text."""
+    return [n for n, c in layout.columns.items() if c.required and c.type != "text"]
+
+
+def _cells_read(plain: pl.DataFrame, typed: pl.DataFrame, layout: Format) -> pl.DataFrame:
+    names = required_cells(layout)
+    read = [typed[name].alias(f"read.{name}") for name in names]
+    there = [pl.col(name).is_not_null() for name in names]
+    return (
+        plain.select("extract", "source_row", *names, *read)
+        .group_by("extract")
+        .agg(
+            *(pl.col(name).count().alias(f"filled.{name}") for name in names),
+            *(pl.col(f"read.{name}").count() for name in names),
+            *(
+                pl.col("source_row").filter(some).first().alias(f"row.{name}")
+                for name, some in zip(names, there, strict=True)
+            ),
+            *(
+                pl.col(name).filter(some).first().alias(f"value.{name}")
+                for name, some in zip(names, there, strict=True)
+            ),
+        )
+    )
 
 
 def _text(column: Column, dialect: Dialect) -> pl.Expr:

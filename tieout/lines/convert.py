@@ -36,7 +36,8 @@ class Converted:
     `rows`: accepted rows with the format's columns and `row.*`; `lines`: their lines, canonical
     columns after KEYS; `refused`: one line a refused row (refusals.REFUSALS and what could be read
     of it: entity, currency, amount, period, line_id); `skipped`: KEYS and the word they are
-    counted under; `control`: rows and control amount of all rows, by extract, entity and currency.
+    counted under; `control`: rows and control amount of all rows, by extract, entity and currency;
+    `cells`: what could be read of the required columns (parsing.Typed).
     """
 
     rows: pl.DataFrame
@@ -44,6 +45,7 @@ class Converted:
     refused: pl.DataFrame
     skipped: pl.DataFrame
     control: pl.DataFrame
+    cells: pl.DataFrame
     control_rows: pl.DataFrame | None = None
     """KEYS, currency and control amount of every row, where a format's sections are summed."""
 
@@ -78,7 +80,8 @@ class Converter:
         if reasons.height:
             lines = lines.join(reasons, on=KEYS, how="anti", maintain_order="left")
         good = rows.join(reasons, on=KEYS, how="anti", maintain_order="left")
-        return Converted(good, lines, _refused(reasons, rows), skipped, control, by_row)
+        refused = _refused(reasons, rows)
+        return Converted(good, lines, refused, skipped, control, typed.cells, by_row)
 
     def _control_by_row(self, rows: pl.DataFrame) -> pl.DataFrame | None:
         records = self.layout.reader.records

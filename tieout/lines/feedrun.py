@@ -24,6 +24,7 @@ from tieout.formats.reading import ROW, Batch, Request, StatedTotal, Table
 from tieout.lines.convert import SOURCES, Converter
 from tieout.lines.members import Member, Sums, held_to, placed, sums, sums_files
 from tieout.lines.refused import Held, refused_rows, torn_rows
+from tieout.lines.retyped import retyped
 from tieout.lines.tally import Tally, count
 from tieout.lines.window import Part, Window
 from tieout.settings import Settings
@@ -49,7 +50,8 @@ class FeedRun:
     def run(self, windows: Sequence[Window]) -> None:
         """Read every window; `take` gets its parts in order, with True for the last one.
 
-        A window whose extract cannot be read has `error` set, and its rows go nowhere.
+        A window whose extract cannot be read, or has a required column none of whose values can,
+        has `error` set, and its rows go nowhere.
         """
         for window in windows:
             self._waiting.append(window)
@@ -77,6 +79,7 @@ class FeedRun:
                 bound = bind(
                     self.converter.layout, opened.headers, self.request.options, opened.name
                 )
+                window.tallies[number].names = bound.names
                 if bound.new:
                     window.notes.append(f"{opened.name}: new column(s) {', '.join(bound.new)}")
                 self._speak(opened)
@@ -150,9 +153,23 @@ class FeedRun:
                 self._work([window], [h for h in held if h.extract in window.extracts])
             return
         for window in windows:
+            if window.read and (wrong := self._retyped(window)):
+                window.error = wrong
+                continue
             numbers = list(window.extracts)
             part = Part(_of(lines, numbers), _of(quarantine, numbers))
             self.take(window, part, window.read)
+
+    def _retyped(self, window: Window) -> str:
+        """What is wrong with a window all of whose rows are known; empty where nothing is."""
+        layout, dialect = self.converter.layout, self.converter.dialect
+        return "; ".join(
+            f"{extract.name}: {told}"
+            for number, extract in window.extracts.items()
+            for told in retyped(
+                window.tallies[number].cells, layout, dialect, window.tallies[number].names
+            )
+        )
 
     def _convert(
         self, held: list[Held], owner: dict[int, Window]

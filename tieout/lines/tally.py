@@ -14,8 +14,10 @@ import polars as pl
 
 from tieout.formats.expressions import compiled
 from tieout.formats.models import Format
+from tieout.formats.parsing import required_cells
 from tieout.formats.refusals import KEYS
 from tieout.lines.convert import Converted
+from tieout.lines.retyped import Cells
 from tieout.model import Figure
 
 NO_BATCH = "no batch"
@@ -81,6 +83,12 @@ class Tally:
     numbers: dict[str, dict[int, str]] = field(default_factory=dict)
     """Sequence numbers seen, by account, with the entity."""
 
+    cells: dict[str, Cells] = field(default_factory=dict)
+    """What could be read of each required column that is no text."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    """The format's headers -> the file's, where it spells them otherwise."""
+
     control_rows: list[pl.DataFrame] = field(default_factory=list)
     """Row number, currency and control amount of every row, where sections are summed."""
 
@@ -115,6 +123,7 @@ def count(tallies: dict[int, Tally], converted: Converted, layout: Format) -> No
         parts = converted.control_rows.partition_by("extract", as_dict=True, include_key=False)
         for (extract,), part in parts.items():
             tallies[int(str(extract))].control_rows.append(part)
+    _count_cells(tallies, converted.cells, layout)
     _sum_batches(tallies, converted.rows, layout)
     _follow_balances(tallies, converted.rows, layout)
     _check_rows(tallies, converted.rows, layout)
@@ -124,6 +133,15 @@ def count(tallies: dict[int, Tally], converted: Converted, layout: Format) -> No
 
 def _counts(rows: pl.DataFrame) -> Iterable[tuple[int, int]]:
     return rows.group_by("extract").len().iter_rows()
+
+
+def _count_cells(tallies: dict[int, Tally], cells: pl.DataFrame, layout: Format) -> None:
+    parts = ("filled", "read", "row", "value")
+    for found in cells.iter_rows(named=True):
+        of_extract = tallies[found["extract"]].cells
+        for name in required_cells(layout):
+            filled, read, row, value = (found[f"{part}.{name}"] for part in parts)
+            of_extract.setdefault(name, Cells()).add(Cells(filled, read, row or 0, value or ""))
 
 
 def _sum_batches(tallies: dict[int, Tally], rows: pl.DataFrame, layout: Format) -> None:
