@@ -8,8 +8,10 @@ import dagster as dg
 
 from assets.metadata import (
     COLUMN_SCHEMA,
+    NOTES,
     PARTITION_ROW_COUNT,
     ROW_COUNT,
+    STATUS,
     Metadata,
     column_schema,
     describe_partitions,
@@ -77,7 +79,7 @@ def _described(reports: Sequence[WindowReport]) -> Iterable[tuple[str, Metadata]
     for report in reports:
         about: dict[str, object] = {
             PARTITION_ROW_COUNT: report.lines,
-            "status": report.status,
+            STATUS: report.status,
             "rows of the extracts": dict(report.rows),
         }
         if report.error:
@@ -85,7 +87,7 @@ def _described(reports: Sequence[WindowReport]) -> Iterable[tuple[str, Metadata]
         if report.totals:
             about["lines and amounts"] = figures_table(report.totals)
         if report.notes:
-            about["notes"] = "\n".join(report.notes)
+            about[NOTES] = "\n".join(report.notes)
         if report.extracts:
             about["extracts"] = ", ".join(report.extracts)
         yield report.window, about

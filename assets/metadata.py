@@ -19,6 +19,7 @@ from tieout.workplace import Workplace
 Metadata = Mapping[str, Any]
 ROW_COUNT, PARTITION_ROW_COUNT = "dagster/row_count", "dagster/partition_row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
+NOTES, STATUS = "notes", "status"
 
 
 def column_schema(

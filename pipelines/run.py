@@ -18,6 +18,7 @@ import dagster as dg
 from dagster._core.events import DagsterEventType as EventType
 from dagster._core.instance.ref import InstanceRef
 
+from assets.metadata import NOTES, STATUS
 from assets.resources import WorkplaceResource
 from pipelines.definitions import build_definitions
 from pipelines.home import dagster_home
@@ -81,6 +82,8 @@ class RunOutcome:
     seconds: float
     run_ids: tuple[str, ...]
     checks: int = 0
+    notes: tuple[str, ...] = ()
+    """What is new in the extracts worked: columns nobody knew, lines that a new version lacks."""
 
 
 @dataclass
@@ -102,6 +105,7 @@ class _Tally:
     materialized: Counter[str] = field(default_factory=Counter)
     run_ids: list[str] = field(default_factory=list)
     checks: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def run_range(
@@ -146,6 +150,7 @@ def run_range(
         seconds=time.monotonic() - started,
         run_ids=tuple(tally.run_ids),
         checks=tally.checks,
+        notes=tuple(tally.notes),
     )
 
 
@@ -254,7 +259,9 @@ def _run(
 def _count(event: dg.DagsterEvent, tally: _Tally) -> None:
     if event.event_type is EventType.ASSET_MATERIALIZATION:
         assert event.asset_key is not None
-        tally.materialized[event.asset_key.to_user_string()] += 1
+        asset = event.asset_key.to_user_string()
+        tally.materialized[asset] += 1
+        tally.notes += _notes(asset, event)
     elif event.event_type is EventType.ASSET_CHECK_EVALUATION:
         tally.checks += 1
         found = event.asset_check_evaluation_data
@@ -264,6 +271,15 @@ def _count(event: dg.DagsterEvent, tally: _Tally) -> None:
             tally.failed_checks.append(FailedCheck(*about, found.description or ""))
     elif event.event_type is EventType.STEP_FAILURE:
         tally.failed.append(FailedStep(_asset_of(event.step_key or ""), _why(event)))
+
+
+def _notes(asset: str, event: dg.DagsterEvent) -> Iterator[str]:
+    """The notes of a partition that was worked anew; of one left as it was they are known."""
+    found = event.step_materialization_data.materialization
+    about = {name: value.value for name, value in found.metadata.items() if name in (NOTES, STATUS)}
+    if about.get(STATUS) == "published":
+        for line in str(about.get(NOTES, "")).splitlines():
+            yield f"{asset} {found.partition}: {line}"
 
 
 def _why(event: dg.DagsterEvent) -> str:

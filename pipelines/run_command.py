@@ -75,7 +75,7 @@ def run(
     else:
         click.echo(f"{_did(outcome, day(first), day(last))}\n")
         click.echo(_shown(found))
-    for line in [*what_was_found(outcome), *what_failed(outcome)]:
+    for line in [*what_is_new(outcome), *what_was_found(outcome), *what_failed(outcome)]:
         say(line)
     click.get_current_context().exit(exit_code(outcome, found, fail_on_breaks=fail_on_breaks))
 
@@ -118,6 +118,13 @@ def what_was_found(outcome: RunOutcome) -> list[str]:
         printable(f"{asset}: {check}: {_days(failed)}; {_brief(failed[0])}")
         for (asset, check), failed in found.items()
     ]
+
+
+def what_is_new(outcome: RunOutcome) -> list[str]:
+    """What the extracts have that they had not before, or lack, a line each."""
+    lines = [printable(f"note: {note}") for note in outcome.notes[:_MOST_SHOWN]]
+    left = len(outcome.notes) - len(lines)
+    return [*lines, f"and {left} notes more"] if left else lines
 
 
 def _days(failed: Sequence[FailedCheck]) -> str:

@@ -21,7 +21,13 @@ import pyarrow.parquet as pq
 
 from tieout.durable import NewFile, make_folder, new_file
 from tieout.errors import ExtractError, TieoutError
-from tieout.register.records import Publication, StoredFile, checked_key, checked_table
+from tieout.register.records import (
+    NewPublication,
+    Publication,
+    StoredFile,
+    checked_key,
+    checked_table,
+)
 
 ROW_GROUP = 131_072
 """Rows of a row group. Fixed, so that the same rows give the same bytes however they are cut."""
@@ -112,7 +118,7 @@ class Store:
             keep(name)
         writer.file = StoredFile(name=name, sha256=out.sha256, bytes=out.bytes, rows=writer.rows)
 
-    def paths(self, publications: Iterable[Publication]) -> list[str]:
+    def paths(self, publications: Iterable[Publication | NewPublication]) -> list[str]:
         """The files of publications, in their order.
 
         Raises TieoutError when one is gone or has another size than when it was published.

@@ -78,6 +78,20 @@ def test_a_break_is_told_and_fails_only_where_that_was_asked_for(place: Path) ->
     assert healed.returncode == 0, healed.stderr + healed.stdout
 
 
+def test_what_is_new_in_an_extract_is_said_once(place: Path) -> None:
+    assert "note:" not in tieout(place, "run", *DAY).stderr
+    header, first, _ = SUBLEDGER.splitlines()
+    deliver(place, "subledger", f"{header},origin\n{first},web\n")
+    said = [
+        "note: lines/subledger 2026-10-05: 2026-10-05.csv: new column(s) origin",
+        "note: lines/subledger 2026-10-05: a new version of the extract gives 1 instead of 2 lines;"
+        " 1 of before is gone: s-2",
+    ]
+    done = tieout(place, "run", *DAY)
+    assert [line for line in done.stderr.splitlines() if line.startswith("note:")] == said
+    assert "note:" not in tieout(place, "run", *DAY).stderr
+
+
 def test_an_extract_that_cannot_be_read_fails_the_run_and_the_fix_heals_it(place: Path) -> None:
     deliver(place, "ledger", "not;a;ledger\n1;2;3\n")
     failed = tieout(place, "run", *DAY)

@@ -75,6 +75,22 @@ def test_a_changed_file_is_a_new_version_and_is_worked_again(box: Inbox) -> None
     assert box.workplace.register.heads("lines/erp")[DAY].version == 2
 
 
+def test_lines_that_a_new_version_lacks_are_told(box: Inbox) -> None:
+    box.put(OCTOBER_5, ledger(*(posting(n) for n in range(1, 6))))
+    assert only(box.read("erp")).notes == ()
+    box.put(OCTOBER_5, ledger(posting(6)))
+    assert only(box.read("erp")).notes == (
+        "a new version of the extract gives 1 instead of 5 lines; 5 of before are gone: "
+        "L1, L2, L3 ...",
+    )
+    assert only(box.read("erp")).notes == (), "said once"
+    box.put(OCTOBER_5, ledger(posting(6), posting(7)))
+    assert only(box.read("erp")).notes == ()
+    header = ledger(posting(1)).splitlines()[0]
+    box.put(OCTOBER_5, f"{header}\n")
+    assert "0 instead of 2 lines" in only(box.read("erp")).notes[-1]
+
+
 def test_a_changed_account_map_entity_or_format_is_worked_again(box: Inbox) -> None:
     box.put(OCTOBER_5, ledger(posting(1, account="4000")))
     assert box.read("erp")

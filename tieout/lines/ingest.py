@@ -21,6 +21,7 @@ from tieout.formats.reading import Request
 from tieout.lines import deliveries, sequence
 from tieout.lines.delivery import Delivery, Source
 from tieout.lines.feedrun import FeedRun, converter_of
+from tieout.lines.gone import gone
 from tieout.lines.manifest import Manifest, manifest_of_extract
 from tieout.lines.report import (
     WindowReport,
@@ -81,6 +82,11 @@ def refresh_lines(
         some = todo[start : start + _TOGETHER]
         work = _Work(workplace, feed, run_id, {w: marks[w] for w in some})
         reports |= work.do({w: there[w] for w in some})
+        for window in heads.keys() & work.made.keys():
+            # A sender that takes lines back seldom says so.
+            if told := gone(workplace.store, heads[window], work.made[window][0]):
+                known = reports[window]
+                reports[window] = replace(known, notes=(*known.notes, told))
         if progress is not None:
             progress(start + len(some), len(todo))
     if layout.controls.sequence is not None:
