@@ -80,7 +80,7 @@ def overview(given: Sequence[Statement]) -> str:
     Counts only: amounts of several currencies do not add up.
     """
     names = list(dict.fromkeys(one.reconciliation for one in given))
-    figures = ("received", "timing", "breaks", "unexplained")
+    figures = ("breaks", "unexplained")
     body = [
         [name, *(f"{sum(s.rows[row].count for s in of_name):,}" for row in figures)]
         for name in names
