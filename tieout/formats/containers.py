@@ -34,7 +34,8 @@ class Content:
     name: str
     stream: BinaryIO
     is_parquet: bool = False
-    """Parquet is read from the file itself, not from the stream; packed Parquet is refused."""
+    packed: bool = False
+    """Parquet is read back and forth: where it is packed, from a copy of the stream."""
     alone: bool = True
     """Whether the extract is this one file, not an archive of several."""
 
@@ -116,8 +117,9 @@ def _bounded(file: BinaryIO, name: str, packed: int, limits: Limits, spent: int)
 def _gunzipped(file: BinaryIO, path: Path, name: str, limits: Limits) -> Iterator[Content]:
     with gzip.GzipFile(fileobj=file) as inner:
         stream = _bounded(inner, name, path.stat().st_size, limits, 0)  # type: ignore[arg-type]
-        _refuse_archive(stream.peek(4)[:4], name)  # type: ignore[attr-defined]
-        yield Content(name, stream)
+        magic = stream.peek(4)[:4]  # type: ignore[attr-defined]
+        _refuse_archive(magic, name)
+        yield Content(name, stream, is_parquet=magic == PARQUET, packed=True)
 
 
 def _zip_entries(file: BinaryIO, name: str, limits: Limits) -> Iterator[Content]:
@@ -143,8 +145,10 @@ def _zip_entries(file: BinaryIO, name: str, limits: Limits) -> Iterator[Content]
         with archive.open(entry) as inner:
             raw = Bounded(inner, where, entry.compress_size, limits, spent)  # type: ignore[arg-type]
             stream = io.BufferedReader(raw, 1 << 20)
-            _refuse_archive(stream.peek(4)[:4], where)
-            yield Content(where, stream, alone=len(entries) == 1)
+            magic = stream.peek(4)[:4]
+            _refuse_archive(magic, where)
+            alone = len(entries) == 1
+            yield Content(where, stream, is_parquet=magic == PARQUET, packed=True, alone=alone)
             spent += raw.count
 
 
@@ -169,10 +173,4 @@ def _refuse_archive(magic: bytes, name: str) -> None:
     if magic[:2] == GZIP or magic in (ZIP, EMPTY_ZIP):
         raise ExtractError(
             "it is an archive inside an archive", "have it packed once, or not at all", name
-        )
-    if magic == PARQUET:
-        raise ExtractError(
-            "it is a packed Parquet file",
-            "have it sent unpacked; Parquet is packed by itself",
-            name,
         )

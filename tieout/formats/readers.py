@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from tieout.errors import ExtractError
 from tieout.formats.containers import Content, contents
@@ -37,13 +40,26 @@ def read_extract(path: Path, name: str, request: Request) -> Iterator[Piece]:
     above = 0
     with contents(path, name, request.limits) as files:
         for position, content in enumerate(files):
-            table = _open(content, path, position, request)
-            table.above, table.alone = above, content.alone
-            for batch in table.batches:
-                yield Piece(table, _numbered_on(batch, above))
-            table.stated = [_stated_on(total, table) for total in table.stated]
-            yield Piece(table, None)
-            above += table.last_row
+            with _on_disk(content, path) as place:
+                table = _open(content, place, position, request)
+                table.above, table.alone = above, content.alone
+                for batch in table.batches:
+                    yield Piece(table, _numbered_on(batch, above))
+                table.stated = [_stated_on(total, table) for total in table.stated]
+                yield Piece(table, None)
+                above += table.last_row
+
+
+@contextmanager
+def _on_disk(content: Content, path: Path) -> Iterator[Path]:
+    """The extract's own file; of packed Parquet a copy, bounded like all that is unpacked."""
+    if not (content.is_parquet and content.packed):
+        yield path
+        return
+    with NamedTemporaryFile(suffix=".parquet") as copy:
+        shutil.copyfileobj(content.stream, copy, 1 << 20)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _open(content: Content, path: Path, position: int, request: Request) -> Table:
