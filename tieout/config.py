@@ -9,37 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from tieout.errors import ConfigurationError
 from tieout.settings import Settings
+from tieout.yamlfile import Lines, Trail, line_at, read_yaml
+from tieout.yamlfile import problems as problems_of
 
-Trail = tuple[str | int, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LARGEST = 4 * 1024 * 1024
 _WORTH_HIDING = 4
 """A shorter value is no secret, and hiding it would make the rest of the sentence unreadable."""
-
-
-class _Loader(yaml.BaseLoader):
-    """Keeps every scalar as written: 0.10 never becomes a float, account 0110 no octal.
-
-    Refuses aliases: one may hold itself, or stand for more than memory does.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            problem = f"*{event.anchor} is an alias, which is not read here; write the values out"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
 
 
 def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,18 +30,17 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Setti
     Raises ConfigurationError that lists every problem found, one a line, as `file:line: problem`.
     """
     path = Path(path)
-    lines: dict[Trail, int] = {}
-    document = _read(path, lines)
+    document, lines = _read(path)
     used = list(_variables(document, ()))
     taken = {name: environment[name] for _, name in used if name in environment}
     problems = [
-        (_line(lines, trail), f"environment variable {name} is not set; export it first")
+        (line_at(lines, trail), f"environment variable {name} is not set; export it first")
         for trail, name in used
         if name not in taken
     ]
     settings = _validated(_substituted(document, taken), path, lines, problems)
     if settings is not None:
-        problems += [(_line(lines, trail), text) for trail, text in _cross_checks(settings)]
+        problems += [(line_at(lines, trail), text) for trail, text in _cross_checks(settings)]
     if problems or settings is None:
         shown = "\n".join(
             f"{path}:{line}: {_without_secrets(text, taken)}" for line, text in sorted(problems)
@@ -73,9 +54,7 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Setti
 
 def line_of(path: Path | str, trail: Trail) -> int:
     """The line of a configuration file where a value stands, or what encloses it."""
-    lines: dict[Trail, int] = {}
-    _read(Path(path), lines)
-    return _line(lines, trail)
+    return line_at(_read(Path(path))[1], trail)
 
 
 def json_schema() -> dict[str, Any]:
@@ -87,56 +66,13 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def _read(path: Path, lines: dict[Trail, int]) -> object:
+def _read(path: Path) -> tuple[object, Lines]:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigurationError(f"{path} is larger than 4 MiB", "is this the right file?")
-        text = path.read_text(encoding="utf-8")
+        return read_yaml(path, "see the README for a first configuration")
     except FileNotFoundError:
         raise ConfigurationError(
             f"no configuration at {path}", "write a tieout.yaml, or name one with --config"
         ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem}", "save it as UTF-8") from None
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise ConfigurationError(f"{path} is empty", "see the README for a first configuration")
-        _mark(node, (), lines, path)
-        document: object = loader.construct_document(node)
-        return document
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise ConfigurationError(
-            f"{path}:{line}: not valid YAML: {problem.problem}", "check indentation and quotes"
-        ) from None
-    except yaml.YAMLError as problem:  # a character that YAML does not have
-        reason = str(problem).splitlines()[0]
-        raise ConfigurationError(f"{path} is not valid YAML: {reason}", "remove it") from None
-    except RecursionError:
-        raise ConfigurationError(
-            f"{path} is nested too deeply", "is this the right file?"
-        ) from None
-
-
-def _mark(node: yaml.Node, trail: Trail, lines: dict[Trail, int], path: Path) -> None:
-    """Note the line of every value; a key written twice is an error, not an overwrite."""
-    lines.setdefault(trail, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            step = (*trail, str(key.value))
-            line = key.start_mark.line + 1
-            if step in lines:
-                raise ConfigurationError(
-                    f"{path}:{line}: {key.value!r} is given twice (first on line {lines[step]})",
-                    "keep one of them",
-                )
-            lines[step] = line
-            _mark(value, step, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            _mark(value, (*trail, position), lines, path)
 
 
 def _variables(value: object, trail: Trail) -> Iterator[tuple[Trail, str]]:
@@ -173,76 +109,25 @@ def _without_secrets(text: str, taken: Mapping[str, str]) -> str:
 
 
 def _validated(
-    document: object, path: Path, lines: dict[Trail, int], problems: list[tuple[int, str]]
+    document: object, path: Path, lines: Lines, problems: list[tuple[int, str]]
 ) -> Settings | None:
     if not isinstance(document, dict):
         problems.append((1, "the file must be a mapping with company, calendar, entities, feeds"))
         return None
     if "base" in document:
-        problems.append((_line(lines, ("base",)), "base is not a setting; it is the file's folder"))
+        problems.append(
+            (line_at(lines, ("base",)), "base is not a setting; it is the file's folder")
+        )
     try:
         return Settings.model_validate({**document, "base": path.resolve().parent})
     except ValidationError as invalid:
-        for error in invalid.errors():
-            trail = tuple(step for step in error["loc"] if step != "[key]")
-            problems.append((_line(lines, trail), _sentence(trail, error)))
+        problems += problems_of(Settings, invalid, lines)
         return None
-
-
-def _sentence(trail: Trail, error: ErrorDetails) -> str:
-    where = ".".join(str(step) for step in trail) or "the file"
-    kind, text = error["type"], error["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        allowed = _allowed(trail[:-1])
-        near = get_close_matches(str(trail[-1]), allowed, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        return f"{where} is not a setting{hint}; allowed here: {', '.join(allowed)}"
-    if kind == "missing":
-        return f"{where} is required"
-    if kind == "tuple_type":
-        text = "a list is meant here, e.g. [-1, 5] for days"
-    if kind.startswith("date_"):
-        text = "no day of the calendar; write it as 2026-10-31"
-    given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {text}{shown}"
-
-
-def _allowed(trail: Trail) -> list[str]:
-    """The settings a place of the file may have, from the JSON schema."""
-    schema = Settings.model_json_schema()
-    node: dict[str, Any] = schema
-    for step in trail:
-        node = _child(schema, node, step)
-    # The file's folder is no setting; a tolerance's base is one.
-    return sorted(k for k in node.get("properties", {}) if trail or k != "base")
-
-
-def _child(schema: dict[str, Any], node: dict[str, Any], step: str | int) -> dict[str, Any]:
-    if isinstance(step, int):
-        child = node.get("items") or {}
-    else:
-        patterns = list(node.get("patternProperties", {}).values())
-        child = node.get("properties", {}).get(step) or node.get("additionalProperties") or {}
-        child = child or (patterns[0] if patterns else {})
-    options = [child, *child.get("anyOf", [])] if isinstance(child, dict) else []
-    for option in options:
-        if "$ref" in option:
-            found = schema["$defs"][option["$ref"].rsplit("/", 1)[1]]
-            assert isinstance(found, dict)
-            return found
-    return child if isinstance(child, dict) else {}
-
-
-def _line(lines: dict[Trail, int], trail: Trail) -> int:
-    """The line of the nearest enclosing value that the file has."""
-    while trail and trail not in lines:
-        trail = trail[:-1]
-    return lines.get(trail, 1)
 
 
 def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     yield from _entity_checks(settings)
+    yield from _folder_checks(settings)
     feeds = sorted(settings.feeds)
     for name, reconciliation in settings.reconciliations.items():
         here: Trail = ("reconciliations", name)
@@ -264,6 +149,12 @@ def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
         if reconciliation.chain and len({*reconciliation.chain}) == 1:
             text = f"{reconciliation.chain[0]!r} is joined to itself; name two reconciliations"
             yield (*here, "chain"), text
+
+
+def _folder_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
+    if settings.formats is not None and not (settings.base / settings.formats).is_dir():
+        remedy = "name the folder of your own formats, or leave `formats` out"
+        yield ("formats",), f"no folder {settings.base / settings.formats}; {remedy}"
 
 
 def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
-from tieout.config import Trail, line_of, load
+from tieout.config import line_of, load
 from tieout.errors import ConfigurationError
 from tieout.formats.binding import COLUMN_OPTION
 from tieout.formats.catalogue import formats
@@ -24,6 +24,7 @@ from tieout.model import SideName
 from tieout.money import known_currencies
 from tieout.settings import AccountClass, Kind, Settings, Side
 from tieout.sqlfeed import SqlFeed, UnreachableError
+from tieout.yamlfile import Trail
 
 _VALUES: dict[Kind, dict[str, tuple[str, ...]]] = {
     "settlement": {c: tuple(SETTLEMENT_CATEGORIES) for c in ("category", "component")},

@@ -89,6 +89,22 @@ def test_what_is_wrong_is_named_with_its_line(
     assert f"tieout.yaml:{line}: " in found[0]
 
 
+def test_a_folder_of_formats_that_is_not_there_is_told_with_its_line(tmp_path: Path) -> None:
+    result = run(tmp_path, RIGHT + "formats: layouts\n")
+    assert result.exit_code == 2
+    line = RIGHT.count("\n") + 1
+    assert f"tieout.yaml:{line}: no folder {tmp_path / 'layouts'}; name the folder" in result.stderr
+
+
+def test_a_wrong_format_of_ones_own_is_told_with_its_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "layouts").mkdir()
+    (tmp_path / "layouts" / "bank.yaml").write_text("name: bank\nkind: bank\n")
+    result = run(tmp_path, RIGHT + "formats: layouts\n")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'layouts' / 'bank.yaml'}:2: kind: Input should be" in result.stderr
+    assert "bank.yaml:1: title is required" in result.stderr
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "tieout.yaml"
     path.write_text(RIGHT.replace("ledger_csv", "x").replace("adyen_settlement_detail", "y"))

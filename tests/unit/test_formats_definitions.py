@@ -274,30 +274,79 @@ def test_a_format_of_ones_own_is_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "problem"),
+    ("old", "new", "line", "problem"),
     [
-        ("kind: settlement", "kind: settlements", "kind"),
-        ("line_id: id", "line_id: idd", "line_id reads idd"),
-        ("currency: currency, occ", "curency: currency, occ", "curency: no such column"),
-        ("period: day}", "}", "nothing gives period"),
-        ("line_id: id", "line_id: 'coalesce('", "is not an expression"),
-        ("period: day}", "period: id}", "period is String"),
-        ("recognise: [id, flag]", "recognise: [id, flags]", "no column flags"),
-        ("foots_to: net", "foots_to: net\nextra: 1", "extra"),
-        ('type: date, format: "%Y%m%d",', "type: date,", "format is for dates"),
-        ("name: mine", "name: [mine", "cannot read the format"),
+        ("kind: settlement", "kind: settlements", 4, "kind: Input should be 'settlement', 'usage'"),
+        ("line_id: id", "line_id: idd", 16, "line_id reads idd"),
+        ("currency: currency, occ", "curency: currency, occ", 17, "curency: no such column"),
+        ("period: day}", "}", 17, "nothing gives period"),
+        ("line_id: id", "line_id: 'coalesce('", 16, "is not an expression"),
+        ("period: day}", "period: id}", 17, "period is String"),
+        ("recognise: [id, flag]", "recognise: [id, flags]", 8, "no column flags"),
+        (
+            "foots_to: net",
+            "foots_to: net\nextra: 1",
+            20,
+            "extra is not a setting; allowed here: al",
+        ),
+        ('type: date, format: "%Y%m%d",', "type: date,", 14, "format is for dates"),
+        ("name: mine", "name: [mine", 3, "not valid YAML"),
+        ("  id: {header", "  On: {header", 10, "columns.On: String should match pattern"),
+        ("type: csv,", "typ: csv,", 7, "reader.typ is not a setting (did you mean 'type'?)"),
+        ("header: Day, type: date", "header: Day, type: day", 14, "'decimal', 'integer', 'date'"),
+        (
+            "header: Ref, required",
+            "header: {a: b}, required",
+            10,
+            "columns.id.header: Input should",
+        ),
+        ("header: Ref, required", "haeder: Ref, required", 10, "did you mean 'header'?"),
+        ('net: "case', 'net: "abs(flag) + case', 15, "derive.net"),
+        ("minor_units: currency", "minor_units: curr", 11, "columns.cents.minor_units: no column"),
+        ("foots_to", "controls: {batch: {ref: b, payout: 'true'}}\nfoots_to", 19, "no column b;"),
+        ("amount: net", "amount: day", 18, "amount is Date, and must be Decimal"),
+        ("name: mine\n", "name: mine\nname: other\n", 3, "'name' is given twice"),
+        ("derive: {net", "skip: {void: idd = 'x'}\nderive: {net", 15, "skip.void reads idd"),
+        ("recognise: [id, flag]", "recognise: id", 8, "a list is meant here"),
     ],
 )
-def test_a_wrong_declaration_names_its_file_and_what_is_wrong(
-    tmp_path: Path, old: str, new: str, problem: str
+def test_a_wrong_declaration_names_its_file_and_line_and_what_is_wrong(
+    tmp_path: Path, old: str, new: str, line: int, problem: str
 ) -> None:
     assert old in MINE
     path = tmp_path / "mine.yaml"
     path.write_text(MINE.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ConfigurationError) as told:
         read(path)
-    assert str(path) in str(told.value)
-    assert problem in str(told.value)
+    (found,) = [text for text in str(told.value).splitlines() if problem in text]
+    assert found.startswith(f"{path}:{line}: ")
+
+
+def test_a_column_may_have_a_name_that_yaml_takes_for_a_truth(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    values = "{Y: plus, no: minus}"
+    text = MINE.replace("{CR: plus, DR: minus}", values).replace("notes:", "also: [on, no]\nnotes:")
+    path.write_text(text.replace("  day: {", "  on: {header: Yes, description: x}\n  day: {"))
+    layout = read(path)
+    assert layout.columns["on"].header == "Yes"
+    assert layout.columns["flag"].values == {"Y": "plus", "no": "minus"}
+    assert layout.also == ("on", "no")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_declaration_that_comes_with_tieout_is_read_fast_as_it_is_read_with_care(
+    name: str,
+) -> None:
+    assert read(OWN / f"{name}.yaml") == formats()[name]
+
+
+def test_a_second_format_of_a_name_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(MINE)
+    (tmp_path / "b.yaml").write_text(MINE)
+    settings = Settings.model_construct(base=tmp_path, formats=".")
+    with pytest.raises(ConfigurationError) as told:
+        formats(settings)
+    assert f"{tmp_path / 'b.yaml'}:2: name: a second format" in str(told.value)
 
 
 def test_keys_of_declarations_are_text() -> None:

@@ -52,7 +52,7 @@ names its format in `tieout.yaml`; `tieout inspect FILE` says which one a file i
 A format of your own is one YAML file in the folder that `formats` in `tieout.yaml` names; copy one
 from `tieout/formats/definitions`. Expressions are SQL over the format's column names, after the
 cells have been typed; `slug(column)` makes an id of free text and `digest(column)` a fingerprint
-of it.
+of it. Everything is read as it is written (`on` and `no` are words); YAML's aliases are not read.
 """
 
 

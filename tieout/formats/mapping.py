@@ -11,18 +11,15 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from tieout.errors import ConfigurationError
 from tieout.formats.expressions import compiled, made, reads
 from tieout.formats.models import Format, LineRule
-from tieout.formats.parsing import DTYPES
 from tieout.formats.refusals import KEYS, refuse
-from tieout.lines.columns import OWN, UNMAPPED, Columns, columns
+from tieout.lines.columns import UNMAPPED, Columns, columns
 
 GIVEN = frozenset(
     ("feed", "line_id", "extract_sha256", "row_number", "received_on", "account_class")
 )
 """Canonical columns that no format maps: they come from the delivery and the configuration."""
-NEEDED = ("currency", "amount", "occurred_on", "period")
 
 _ROW = "row."
 """Prefix of the canonical values all lines of a row share, beside the format's own columns."""
@@ -59,7 +56,6 @@ class Plan:
     def __init__(self, layout: Format) -> None:
         self.layout = layout
         self.canonical: Columns = {c: d for c, d in columns(layout.kind).items() if c not in GIVEN}
-        self._check_names()
 
     def rows(self, typed: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
         """The typed rows with derived columns, shared canonical values (`row.*`) and `skipped`."""
@@ -158,71 +154,6 @@ class Plan:
         return left.filter(pl.col("left_over") != 0).select(
             *self._line(rule, len(self.layout.lines))
         )
-
-    def try_out(self) -> None:
-        """Run every expression on an empty table; raises where a name or a type is wrong."""
-        layout = self.layout
-        empty = pl.DataFrame(
-            schema={"extract": pl.Int32(), "source_row": pl.Int64()}
-            | {n: DTYPES[c.type] for n, c in layout.columns.items()}
-        )
-        rows = self.rows(empty, Surroundings())
-        for check in layout.checks:
-            rows.select(*(compiled(e) for e in (check.stated, check.found, check.when) if e))
-        if layout.controls.batch is not None:
-            rows.select(compiled(layout.controls.batch.payout), pl.col(layout.controls.batch.ref))
-        for place in [layout.row, *(r.columns for r in layout.lines)]:
-            for column, expression in place.items():
-                self._check_type(column, rows.select(compiled(expression)).dtypes[0])
-        self.lines(rows, Surroundings())
-
-    def _check_type(self, column: str, found: pl.DataType) -> None:
-        wanted = self.canonical[column]
-        numbers = wanted.is_numeric() and found.is_numeric() and not found.is_float()
-        days = wanted.is_temporal() and found.is_temporal()
-        if not (found in (wanted, pl.Null) or numbers or days):
-            raise ConfigurationError(
-                f"{column} is {found}, and must be {wanted}", "cast it in the expression"
-            )
-
-    def _check_names(self) -> None:
-        layout = self.layout
-        known = {*KEYS, *layout.columns, *layout.derive}
-        for name, expression in {
-            **{f"derive.{k}": v for k, v in layout.derive.items()},
-            **{f"row.{k}": v for k, v in layout.row.items()},
-            **{
-                f"lines.{r.suffix or 'main'}.{k}": v
-                for r in layout.lines
-                for k, v in r.columns.items()
-            },
-            **{f"lines.{r.suffix or 'main'}.when": r.when for r in layout.lines if r.when},
-            "line_id": layout.line_id,
-            "control_amount": layout.control_amount,
-            **({"foots_to": layout.foots_to} if layout.foots_to else {}),
-        }.items():
-            unknown = sorted(reads(expression) - known)
-            if unknown:
-                raise ConfigurationError(
-                    f"{name} reads {', '.join(unknown)}, which is no column of the format",
-                    f"columns are {', '.join(sorted(known))}",
-                )
-        mapped = [*layout.row, *(c for r in layout.lines for c in r.columns)]
-        wrong = sorted(set(mapped) - set(self.canonical))
-        if wrong:
-            raise ConfigurationError(
-                f"{', '.join(wrong)}: no such column of {layout.kind} lines",
-                f"columns are {', '.join(self.canonical)}",
-            )
-        for column in NEEDED:
-            if column not in layout.row and any(column not in r.columns for r in layout.lines):
-                raise ConfigurationError(
-                    f"nothing gives {column}", "map it under row or in each line"
-                )
-        if layout.foots_to and ("category" not in OWN[layout.kind] or "amount" in layout.row):
-            raise ConfigurationError(
-                "foots_to is for settlement formats whose lines state an amount each"
-            )
 
     def _entity_columns(self) -> frozenset[str]:
         return (

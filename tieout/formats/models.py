@@ -234,13 +234,6 @@ class Format(Part):
             raise ValueError("two lines without a condition have the same suffix")
         return lines
 
-    @model_validator(mode="after")
-    def _recognised_by_columns(self) -> Format:
-        unknown = sorted(set(self.recognise) - set(self.columns))
-        if unknown:
-            raise ValueError(f"recognise: no column {', '.join(unknown)}")
-        return self
-
     def fingerprint(self) -> str:
         """sha256 of the declaration: lines made by another declaration are made anew."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
