@@ -110,7 +110,28 @@ def test_batches_sum_to_zero_unless_labelled(books: Books) -> None:
     off = {batch for (_, batch), net in books.batches.items() if net}
     assert off == labelled
     assert labelled
-    assert len(books.batches) == 4 * ((LAST - FIRST).days + 1)
+    missing = sum(len(numbers) for numbers in _gaps(books).values())
+    assert len(books.batches) + missing == 4 * ((LAST - FIRST).days + 1)
+
+
+def test_a_batch_never_comes_where_labelled_and_the_ledger_has_it(books: Books) -> None:
+    """The gap is told at the next batch of its account, by the first number that is missing."""
+    day_of = {line.batch: line.day for line in books.settlement if line.feed == "adyen"}
+    expected, unexplained = set(), set()
+    for account, numbers in _gaps(books).items():
+        for number in numbers:
+            posted = [p for p in books.postings if p.batch == str(number)]
+            unexplained |= {p.line_id for p in posted if p.account in CLEARING}
+            assert sum(p.amount for p in posted) == 0
+            if number - 1 not in numbers:
+                after = next(n for n in range(number, number + 9) if n not in numbers)
+                expected.add(f"adyen@{day_of[str(after)]}/{account} {number}")
+    labelled = {i for _, kind, _, i in books.delivery_labels if kind == "sequence_gap"}
+    assert labelled == expected
+    assert labelled
+    kinds = books.labels[(SETTLEMENT, "target")]
+    assert unexplained
+    assert {kinds[line_id] for line_id in unexplained} == {"missing_in_source"}
 
 
 def test_journals_balance_in_their_currency_and_in_the_entitys_own(books: Books) -> None:
@@ -276,7 +297,7 @@ def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
         | {"missing_in_target", "missing_in_source", "duplicate_in_source", "duplicate_in_target"}
         | {"amount_mismatch", "fee_variance", "account_mismatch", "unmapped_account"}
         | {"entity_mismatch", "currency_mismatch", "period_mismatch", "late_arrival"}
-        | {"batch_out_of_balance", "line_out_of_balance"},
+        | {"batch_out_of_balance", "line_out_of_balance", "sequence_gap"},
         INVOICE: delivery
         | {"missing_in_target", "amount_mismatch", "tax_variance", "account_mismatch"}
         | {"duplicate_in_target"},
@@ -306,6 +327,16 @@ def test_the_report_counts_what_is_written(sample: tuple[Path, SampleReport], bo
     assert report.labels == len((out / "labels.csv").read_text().splitlines()) - 1
     assert (report.sent_twice, report.refused) == (books.sent_twice, books.refused)
     assert min(report.sent_twice, report.refused) > 0
+
+
+def _gaps(books: Books) -> dict[str, set[int]]:
+    """Numbers between the first and the last of a merchant account whose batch is not there."""
+    accounts = {"EUR": "NorthwayDE", "JPY": "NorthwayUS_JPY"}
+    there: dict[str, set[int]] = defaultdict(set)
+    for line in books.settlement:
+        if line.feed == "adyen":
+            there[accounts[line.currency]].add(int(line.batch))
+    return {a: set(range(min(n), max(n))) - n for a, n in there.items()}
 
 
 def _settlement_key(line: Line) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def test_every_class_is_found_and_nothing_else(
     wrong = [s for s in scores if (s.precision, s.recall) != (Decimal(1), Decimal(1))]
     assert wrong == []
     assert len(scores) > 35
+    assert "sequence_gap" in {s.break_class for s in scores}
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ ADYEN_BREAKS: Final = (
     "duplicate_in_target",
     "account_mismatch",
     "batch_out_of_balance",
+    "sequence_gap",
 )
 LEDGER_BREAKS: Final = (
     "missing_in_target",

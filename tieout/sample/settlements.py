@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -89,8 +89,12 @@ def stripe_lines(rows: pl.DataFrame, part: int | None = None) -> pl.DataFrame:
 def adyen_day(
     business: Business, plan: Plan, account: str, day: date, moved: pl.DataFrame, labels: Labels
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of an Adyen merchant account's batch, and its journal."""
+    """The rows of an Adyen merchant account's batch, and its journal.
+
+    No rows where the batch never comes; the next one's number says so.
+    """
     injection = plan.at(account, day)
+    _label_gap(plan, account, day, labels)
     rows = adyen.batch_rows(business, account, day, moved)
     short = 0
     if injection and injection.break_class == "batch_out_of_balance":
@@ -108,6 +112,10 @@ def adyen_day(
             str(adyen.batch_number(account, day)),
             -short,
         )
+    if _is_gap(injection):
+        # The ledger has what the provider says, but the batch itself never comes.
+        _label_postings(labels, "missing_in_source", journals.filter("own"))
+        return rows.clear(), journals
     if injection is None or short:
         return rows, journals
     category = adyen.FEE if injection.break_class == "fee_variance" else CHARGE
@@ -117,6 +125,20 @@ def adyen_day(
     done = broken(injection, journals, category, part)
     _label(labels, injection, adyen_lines(rows, account, category), done.legs)
     return rows, done.journals
+
+
+def _is_gap(injection: Injection | None) -> bool:
+    return injection is not None and injection.break_class == "sequence_gap"
+
+
+def _label_gap(plan: Plan, account: str, day: date, labels: Labels) -> None:
+    """A gap belongs to the batch after it; it begins with the first that never came."""
+    first = day
+    while _is_gap(plan.at(account, first - timedelta(days=1))):
+        first -= timedelta(days=1)
+    if first < day and not _is_gap(plan.at(account, day)):
+        ref = f"{MERCHANT_ACCOUNTS[account]} {adyen.batch_number(account, first)}"
+        label(labels, "sequence_gap", "adyen", day, ref, 0)
 
 
 def adyen_lines(rows: pl.DataFrame, account: str, category: int) -> pl.DataFrame:
@@ -134,5 +156,9 @@ def adyen_lines(rows: pl.DataFrame, account: str, category: int) -> pl.DataFrame
 def _label(labels: Labels, injection: Injection, lines: pl.DataFrame, legs: pl.DataFrame) -> None:
     if injection.break_class not in _OF_LEDGER_ALONE:
         labels.add(RECONCILIATION, injection.break_class, "source", lines)
+    _label_postings(labels, injection.break_class, legs)
+
+
+def _label_postings(labels: Labels, break_class: str, legs: pl.DataFrame) -> None:
     postings = legs.select("amount", line_id=posting_id(pl.col("journal"), pl.col("line")))
-    labels.add(RECONCILIATION, injection.break_class, "target", postings)
+    labels.add(RECONCILIATION, break_class, "target", postings)
