@@ -57,7 +57,8 @@ def locate(
     window.
 
     Windows before the calendar's start are left out. Raises ConfigurationError for a location that
-    cannot be used, ExtractError for a file that leads out of it or whose window cannot be told.
+    cannot be used, ExtractError for a file that leads out of it, that is a folder or a link to
+    nothing, or whose window cannot be told.
     """
     found, problems = _survey(workplace, feed, windows)
     if problems:
@@ -88,6 +89,7 @@ def _survey(
 
 def _latest_day(workplace: Workplace, feed: str, location: Location, path: str) -> date:
     """The day of the latest line of a file whose name says none; read once, then remembered."""
+    location.assert_file(path)
     layout = format_of(workplace.settings, feed)
     with location.as_file(path, workplace.home) as local:
         key = f"{fingerprint(local)[0]}/{layout.fingerprint()[:16]}"
@@ -100,6 +102,7 @@ def _latest_day(workplace: Workplace, feed: str, location: Location, path: str) 
 
 
 def _found(feed: str, window: str, location: Location, path: str) -> FoundExtract:
+    location.assert_file(path)
     beside = location.read_small(path + MANIFEST, _LARGEST_MANIFEST)
     return FoundExtract(
         feed,

@@ -47,6 +47,7 @@ class Location:
             _HOLES.get(part, re.escape(part))
             for part in re.split(f"({_HOLE.pattern})", self.pattern)
         )
+        self._names_anything = not self.pattern.rsplit("/", 1)[-1].strip("*")
         self._match = re.compile(expression + r"\Z")
 
     def files(
@@ -86,7 +87,24 @@ class Location:
         whole = f"{self.root}/{pattern}"
         if not self.local:
             return [str(p) for p in self.fs.glob(whole)]
-        return [p.as_posix() for p in Path(self.root).glob(pattern) if p.is_file()]
+        # Unlike Path.glob it also lists a link that leads nowhere under a name without a hole.
+        there = glob.glob(pattern, root_dir=self.root, include_hidden=True)  # noqa: PTH207
+        paths = [f"{self.root}/{name}" for name in there]
+        # A folder fits a name that is a mere *, as an archive beside the files does.
+        return [p for p in paths if not (self._names_anything and Path(p).is_dir())]
+
+    def assert_file(self, path: str) -> None:
+        """Refuse what has the name of a file and is none. Raises ExtractError."""
+        if not self.local or Path(path).is_file():
+            return
+        if Path(path).is_dir():
+            problem, remedy = "it is a folder, not a file", "move it, or put the file in its place"
+        elif Path(path).is_symlink():
+            problem = f"it is a link that leads nowhere (to {Path(path).readlink()})"
+            remedy = "put the file itself there, or remove the link"
+        else:
+            problem, remedy = "it is no file that can be read", "put the file itself there"
+        raise ExtractError(problem, remedy, path)
 
     def stay_inside(self, path: str) -> None:
         """Refuse a file that lies elsewhere. Raises ExtractError."""

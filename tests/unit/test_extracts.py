@@ -105,6 +105,45 @@ def test_a_link_out_of_the_location_is_refused_and_the_others_are_taken(
     assert not any(b"L66" in p.read_bytes() for p in kept)
 
 
+@pytest.mark.parametrize("windows", [None, [DAY]])
+@pytest.mark.parametrize("pattern", ["in/{date}.csv", "in/*.csv", "in/{date}*"])
+@pytest.mark.parametrize("what", ["a folder, not a file", "leads nowhere"])
+def test_what_has_a_file_s_name_and_is_none_is_told_and_the_others_are_taken(
+    tmp_path: Path, pattern: str, windows: list[str] | None, what: str
+) -> None:
+    with inbox(tmp_path, {"erp": FEED.format(pattern, "day")}) as box:
+        box.put("in/2026-10-06.csv", ledger(posting(1)))
+        place = tmp_path / "in" / f"{DAY}.csv"
+        if what == "leads nowhere":
+            place.symlink_to(tmp_path / "in" / "gone.csv")
+        else:
+            place.mkdir()
+        with pytest.raises(ExtractError) as told:
+            take_in(box.workplace, "erp", windows)
+        assert str(told.value).startswith(f"{place}: ")
+        assert what in str(told.value)
+        taken = [e.name for e in current(box.workplace, "erp", None)]
+        assert "2026-10-06.csv" in taken or (windows and "{date}" in pattern)
+
+
+def test_what_is_no_file_fails_only_its_own_window(tmp_path: Path) -> None:
+    with inbox(tmp_path, {"erp": LEDGER}) as box:
+        (tmp_path / "ledger" / f"{DAY}.csv").mkdir(parents=True)
+        box.put("ledger/2026-10-06.csv", ledger(posting(1)))
+        others = [f"2026-10-{n:02d}" for n in range(6, 32)]
+        others += [f"2026-11-{n:02d}" for n in range(1, 31)]
+        others += [f"2026-12-{n:02d}" for n in range(1, 31)]
+        assert names(box, "erp", others) == [("2026-10-06", "2026-10-06.csv")]
+        assert names(box, "erp", ["2026-10-06"]) == [("2026-10-06", "2026-10-06.csv")]
+
+
+def test_a_folder_beside_files_of_any_name_is_no_file(tmp_path: Path) -> None:
+    with inbox(tmp_path, {"erp": FEED.format("in/*", "day")}) as box:
+        box.put(f"in/{DAY}.csv", ledger(posting(1)))
+        (tmp_path / "in" / "archive").mkdir()
+        assert names(box, "erp") == [(DAY, f"{DAY}.csv")]
+
+
 def test_a_link_inside_the_location_and_a_linked_location_are_fine(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
