@@ -126,8 +126,10 @@ def test_an_empty_quarantine_and_unknown_names_say_so(run: Run, place: Path) -> 
     )
     assert json.loads(run("quarantine", "list", "--json").stdout) == []
     wrong = run("quarantine", "list", "--feed", "leger")
-    assert wrong.exit_code == 1
-    assert "ledger" in wrong.stderr
+    assert wrong.exit_code == 2
+    assert "did you mean 'ledger'?" in wrong.stderr
+    assert run("quarantine", "readmit", "--feed", "leger").exit_code == 2
+    assert run("quarantine", "show", "leger", "abc", "1").exit_code == 2
     wrong = run("quarantine", "show", "ledger", "abc", "1")
     assert wrong.exit_code == 1
     assert "not in quarantine" in wrong.stderr

@@ -206,7 +206,7 @@ def test_a_file_s_name_says_the_format(run: Run, tmp_path: Path, name: str) -> N
 
 def test_a_file_without_a_known_ending_asks_for_the_format(run: Run, tmp_path: Path) -> None:
     result = run("statement", "--period", "2026-10", "--output", str(tmp_path / "s.pdf"))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--format" in result.stderr
 
 

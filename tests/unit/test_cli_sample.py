@@ -63,6 +63,6 @@ def test_a_sample_of_an_older_generator_is_made_again(tmp_path: Path) -> None:
 
 def test_days_the_wrong_way_round_are_refused(tmp_path: Path) -> None:
     result = run(tmp_path, "--from", "2026-10-02", "--to", "2026-10-01")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "swap the days" in result.stderr
     assert not (tmp_path / MARK).exists()

@@ -14,7 +14,7 @@ from uuid import uuid4
 import click
 import polars as pl
 
-from tieout.cli.common import Places, examples, located, read_home, say, write
+from tieout.cli.common import Places, examples, located, pick, read_home, say, write
 from tieout.cli.group import FAILED, Commands
 from tieout.lines.quarantine import listing, readmit
 from tieout.lines.quarantine import show as one_row
@@ -41,6 +41,7 @@ def quarantine() -> None:
 def list_rows(places: Places, feed: str | None, as_json: bool) -> None:
     """List refused rows with their reasons."""
     with read_home(places) as workplace:
+        pick(feed, sorted(workplace.settings.feeds), "feed")
         found = listing(workplace, feed)
     if as_json:
         rows = [_json(row) for row in found.iter_rows(named=True)]
@@ -64,6 +65,7 @@ def show(places: Places, feed: str, extract: str, row: int, as_json: bool) -> No
     EXTRACT is the beginning of the sha256 that `list` shows, ROW the number of the row in the file.
     """
     with read_home(places) as workplace:
+        pick(feed, sorted(workplace.settings.feeds), "feed")
         found = one_row(workplace, feed, extract, row)
     if as_json:
         write(json.dumps(_json(found), indent=2, ensure_ascii=False) + "\n", None)
@@ -83,6 +85,7 @@ def let_in(places: Places, feed: str | None, as_json: bool) -> None:
     read.
     """
     with read_home(places) as workplace:
+        pick(feed, sorted(workplace.settings.feeds), "feed")
         before = listing(workplace, feed).height
         reports = readmit(workplace, feed, run_id=f"readmit-{uuid4()}")
         after = listing(workplace, feed).height

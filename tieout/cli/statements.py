@@ -22,7 +22,7 @@ from tieout.cli.common import (
     say,
     write,
 )
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break, Statement
 from tieout.periods import Period
 from tieout.render import breaks as breaks_rendering
@@ -95,7 +95,7 @@ def statement(
     """
     form = form or _form_of(output, FORMATS)
     if form == "xlsx" and output is None and is_terminal():
-        raise TieoutError("a workbook is no text", "name a file, e.g. --output statement.xlsx")
+        raise RequestError("a workbook is no text", "name a file, e.g. --output statement.xlsx")
     with read_home(places) as workplace:
         asked = _asked(workplace, name, period, entity, currency)
         found = [
@@ -163,12 +163,12 @@ def breaks(
 
 
 def _form_of(output: Path | None, allowed: Sequence[str]) -> str:
-    """The format that a file's name asks for; text for no file. Raises TieoutError."""
+    """The format that a file's name asks for; text for no file. Raises RequestError."""
     if output is None:
         return "text"
     form = _BY_SUFFIX.get(output.suffix.lower(), "")
     if form not in allowed:
-        raise TieoutError(
+        raise RequestError(
             f"{output.name!r} does not say which format is wanted",
             f"add --format, one of {', '.join(allowed)}",
         )

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from tieout.errors import TieoutError
+from tieout.errors import RequestError
 from tieout.sample import ledger, postings, usage
 from tieout.sample.billing import invoice_lines
 from tieout.sample.business import Business
@@ -92,13 +92,13 @@ def make_sample(
     """Write the sample company's extracts from the first to the last day into a folder.
 
     Below `out` a folder for each feed of FEEDS, and `labels.csv` (reconciliation, class, side,
-    line_id, amount). Extracts of an earlier sample in that folder are replaced. Raises TieoutError
+    line_id, amount). Extracts of an earlier sample in that folder are replaced. Raises RequestError
     for a span or size that makes no sample.
     """
     if last < first:
-        raise TieoutError(f"the sample ends ({last}) before it starts ({first})", "swap the days")
+        raise RequestError(f"the sample ends ({last}) before it starts ({first})", "swap the days")
     if not 1 <= invoices_per_day <= _MOST_INVOICES:
-        raise TieoutError(
+        raise RequestError(
             f"{invoices_per_day} invoices a day", f"write a number from 1 to {_MOST_INVOICES}"
         )
     started = time.monotonic()
