@@ -59,7 +59,12 @@ SELECT
     first_outcome.group_amount,
     first_outcome.group_count,
     first_outcome.group_member,
-    coalesce(first_outcome.search_limit, second_outcome.search_limit) AS search_limit
+    coalesce(first_outcome.search_limit, second_outcome.search_limit) AS search_limit,
+    first_outcome.label,
+    first_outcome.reason,
+    first_outcome.score,
+    first_outcome.decision,
+    CAST(NULL AS VARCHAR) AS answer
 FROM first_outcome
 LEFT JOIN second_outcome
     ON

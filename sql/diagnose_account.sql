@@ -1,7 +1,7 @@
 -- grain: one open source line whose posting stands on an account outside the reconciliation
 -- inputs: open_line, loose_line; $pass
 -- output: rows of diagnosis: the k-th line with the k-th posting of equal key and signed amount
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 WITH wanting AS (
     SELECT
         *,

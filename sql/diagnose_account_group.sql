@@ -1,7 +1,7 @@
 -- grain: one open source line of a group whose sum stands on an account outside the reconciliation
 -- inputs: open_line, loose_line; $pass
 -- output: rows of diagnosis
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 WITH side_sum AS (
     SELECT
         match_key,

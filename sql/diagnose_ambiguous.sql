@@ -1,7 +1,7 @@
 -- grain: one open line that several sets of lines explain equally well
 -- inputs: loose_line, searched, diagnosis
 -- output: rows of diagnosis; group_count is the number of sets found
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 SELECT
     line.lid,
     'ambiguous' AS break_class,

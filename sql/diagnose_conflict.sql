@@ -1,7 +1,7 @@
 -- grain: one line delivered again with other content
 -- inputs: line, repeat
 -- output: rows of diagnosis: a duplicate that must not be removed in silence
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 SELECT
     repeat.lid,
     'duplicate_in_' || line.side AS break_class,

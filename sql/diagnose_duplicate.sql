@@ -1,7 +1,7 @@
 -- grain: one open line that equals a line of its own side which this pass has matched
 -- inputs: open_line, line, taken; $pass, $sides (sides whose lines the pass takes one by one)
 -- output: rows of diagnosis
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 SELECT
     open_line.lid,
     'duplicate_in_' || any_value(open_line.side) AS break_class,

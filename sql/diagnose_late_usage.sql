@@ -1,7 +1,7 @@
 -- grain: one open source line whose group was matched without it, because it came later
 -- inputs: open_line, line, taken; $pass
 -- output: rows of diagnosis
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 SELECT
     open_line.lid,
     'late_usage' AS break_class,

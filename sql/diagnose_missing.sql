@@ -1,7 +1,7 @@
 -- grain: one line that nothing matched and nothing resembles
 -- inputs: loose_line, diagnosis
 -- output: rows of diagnosis
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 SELECT
     line.lid,
     CASE

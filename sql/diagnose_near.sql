@@ -3,7 +3,7 @@
 -- inputs: open_line, diagnosis; $pass, $variance (class of an amount difference)
 -- output: rows of diagnosis: pairs that are each other's nearest; two lines that both have a finer
 --   key are not near each other at a coarser one
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 WITH waiting AS (
     SELECT open_line.*
     FROM open_line

@@ -2,7 +2,7 @@
 -- inputs: open_line, diagnosis; $pass, $many (side of the group), $variance
 -- output: rows of diagnosis; the group is compared as a whole, by its sum; it is a fee or a tax
 --   that varies where all source lines are one
-INSERT INTO diagnosis
+INSERT INTO diagnosis BY NAME
 WITH waiting AS (
     SELECT
         open_line.*,

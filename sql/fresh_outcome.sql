@@ -12,6 +12,10 @@ WITH verdict AS (
         taken.other_lid,
         taken.cleared_on,
         taken.residual,
+        taken.label,
+        taken.reason,
+        taken.score,
+        taken.decision,
         NULL AS break_class,
         NULL AS group_amount,
         NULL AS group_count,
@@ -29,6 +33,10 @@ WITH verdict AS (
         repeat.first_lid AS other_lid,
         NULL AS cleared_on,
         NULL AS residual,
+        NULL AS label,
+        NULL AS reason,
+        NULL AS score,
+        NULL AS decision,
         NULL AS break_class,
         NULL AS group_amount,
         NULL AS group_count,
@@ -45,6 +53,10 @@ WITH verdict AS (
         diagnosis.other_lid,
         NULL AS cleared_on,
         NULL AS residual,
+        NULL AS label,
+        NULL AS reason,
+        NULL AS score,
+        NULL AS decision,
         diagnosis.break_class,
         diagnosis.group_amount,
         diagnosis.group_count,
@@ -95,7 +107,12 @@ SELECT
     verdict.group_amount,
     verdict.group_count,
     verdict.group_member,
-    CASE WHEN verdict.outcome = 'open' THEN searched.search_limit END AS search_limit
+    CASE WHEN verdict.outcome = 'open' THEN searched.search_limit END AS search_limit,
+    verdict.label,
+    verdict.reason,
+    verdict.score,
+    verdict.decision,
+    CAST(NULL AS VARCHAR) AS answer
 FROM verdict
 INNER JOIN line ON verdict.lid = line.lid
 LEFT JOIN line AS other ON verdict.other_lid = other.lid

@@ -3,7 +3,7 @@
 --   the target), $first_day, $last_day, $received_by_target, $absolute, $fraction, $base, $both,
 --   $rounding
 -- output: rows of taken; of equal single lines the first takes the group, the rest stay
-INSERT INTO taken
+INSERT INTO taken BY NAME
 WITH single AS (
     SELECT
         *,

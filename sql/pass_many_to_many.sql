@@ -2,7 +2,7 @@
 -- inputs: free_line, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base, $both,
 --   $rounding
 -- output: rows of taken
-INSERT INTO taken
+INSERT INTO taken BY NAME
 WITH side_sum AS (
     SELECT
         side,

@@ -1,7 +1,7 @@
 -- grain: one line of a pair with equal key and amount, where each side has just one such line
 -- inputs: line, taken; $pass, $first_day, $last_day (target date minus source date)
 -- output: rows of taken
-INSERT INTO taken
+INSERT INTO taken BY NAME
 WITH free AS (
     SELECT
         line.lid,

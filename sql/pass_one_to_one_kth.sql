@@ -1,7 +1,7 @@
 -- grain: one line of a pair among several with equal key and amount: the k-th with the k-th
 -- inputs: free_line, taken; $pass, $first_day, $last_day (target date minus source date)
 -- output: rows of taken; a line without any partner inside the window does not count in the order
-INSERT INTO taken
+INSERT INTO taken BY NAME
 WITH source_line AS (
     SELECT
         free_line.*,

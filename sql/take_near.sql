@@ -1,7 +1,7 @@
 -- grain: one line of a pair that is each line's nearest, and nearer than every other
 -- inputs: near_rank; $pass
 -- output: rows of taken
-INSERT INTO taken
+INSERT INTO taken BY NAME
 SELECT
     unnest([source_lid, target_lid]) AS lid,
     $pass AS pass,

@@ -1,7 +1,7 @@
 -- grain: one line delivered again
 -- inputs: line, repeat
 -- output: rows of taken with pass 0, so that no pass sees a second delivery
-INSERT INTO taken
+INSERT INTO taken BY NAME
 SELECT
     repeat.lid,
     0 AS pass,

@@ -1,7 +1,7 @@
 -- grain: one posting of a reversal pair (k-th reversal with the k-th posting it cancels)
 -- inputs: line, taken
 -- output: rows of taken with pass -1; both cancellation styles have the negated amount
-INSERT INTO taken
+INSERT INTO taken BY NAME
 WITH free AS (
     SELECT line.*
     FROM line

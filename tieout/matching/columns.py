@@ -10,6 +10,9 @@ import polars as pl
 from tieout.lines.columns import DAY, TEXT, Columns
 from tieout.money import FINE_AMOUNT, LINE_AMOUNT
 
+SCORE = pl.Decimal(5, 4)
+"""How alike two references are, from 0 to 1."""
+
 OUTCOMES: Columns = {
     "side": TEXT,
     "feed": TEXT,
@@ -42,6 +45,11 @@ OUTCOMES: Columns = {
     "group_count": pl.Int64(),
     "group_member": pl.Boolean(),
     "search_limit": TEXT,
+    "label": TEXT,
+    "reason": TEXT,
+    "score": SCORE,
+    "decision": pl.Int64(),
+    "answer": TEXT,
 }
 """`outcome` is matched, open or duplicate (a second delivery of the same line, removed).
 
@@ -51,7 +59,9 @@ what it is once the other side has been delivered through `due_on`; until then i
 The counterpart is the line matched with, or the nearest one; `group_amount` and `group_count` are
 the group's where a group was compared as a whole, and `group_member` whether the line is of it.
 Of an ambiguous line `group_count` is the number of explanations; `search_limit` says which bound
-ended a search for one, where one did."""
+ended a search for one, where one did. `label` names what a residual is; `reason` and `score` are of
+a match that is only suggested to a person: its lines are open, and `pass` and `match_ref` say with
+whom; `decision` is the number of a person's decision; `answer` is what a chain says of a line."""
 
 
 def outcomes(fine: bool) -> Columns:
