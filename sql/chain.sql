@@ -61,6 +61,7 @@ SELECT
     first_outcome.group_member,
     coalesce(first_outcome.search_limit, second_outcome.search_limit) AS search_limit,
     first_outcome.label,
+    first_outcome.rounding,
     first_outcome.reason,
     first_outcome.score,
     first_outcome.decision,

@@ -21,6 +21,7 @@ candidate AS (
         abs(target_line.period - source_line.period) AS days,
         source_line.entity = target_line.entity AS same_entity,
         source_line.currency = target_line.currency AS same_currency,
+        source_line.own_currency = target_line.own_currency AS same_own,
         date_trunc('month', source_line.period)
         = date_trunc('month', target_line.period) AS same_month
     FROM waiting AS source_line
@@ -63,6 +64,7 @@ SELECT
         WHEN nearness = 1 THEN 'period_mismatch'
         WHEN NOT same_entity THEN 'entity_mismatch'
         WHEN NOT same_currency THEN 'currency_mismatch'
+        WHEN NOT same_own THEN 'fx_difference'
         WHEN component IN ('fee', 'tax') THEN component || '_variance'
         ELSE $variance
     END AS break_class,

@@ -19,6 +19,8 @@ group_sum AS (
         sum(amount) AS amount,
         count(*) AS lines,
         max(finest) AS finest,
+        min(own_currency) AS first_currency,
+        max(own_currency) AS last_currency,
         CASE WHEN min(component) = max(component) THEN min(component) END AS component,
         min(date_trunc('month', period)) AS first_month,
         max(date_trunc('month', period)) AS last_month,
@@ -42,6 +44,8 @@ likened AS (
         single.name,
         single.entity = group_sum.entity AS same_entity,
         single.currency = group_sum.currency AS same_currency,
+        single.own_currency = group_sum.first_currency
+        AND single.own_currency = group_sum.last_currency AS same_own,
         abs(single.amount - group_sum.amount) AS gap,
         date_trunc('month', single.period) BETWEEN group_sum.first_month AND group_sum.last_month
             AS same_month
@@ -83,6 +87,7 @@ verdict AS (
             WHEN nearness = 1 THEN 'period_mismatch'
             WHEN NOT same_entity THEN 'entity_mismatch'
             WHEN NOT same_currency THEN 'currency_mismatch'
+            WHEN NOT same_own THEN 'fx_difference'
             WHEN component IN ('fee', 'tax') THEN component || '_variance'
             ELSE $variance
         END AS break_class

@@ -1,5 +1,6 @@
 -- grain: one line in scope with its outcome: matched, open (with its break class) or duplicate
--- inputs: line, taken, diagnosis, repeat, searched, pass_name; $first_day, $last_day (timing)
+-- inputs: line, taken, diagnosis, repeat, searched, pass_name (pass, name, suggested);
+--   $first_day, $last_day (timing), $variance (class of an amount difference)
 -- output: table fresh_outcome; an open line is a timing item until the other side is delivered
 --   through due_on; the counterpart of a match is any line of its other side
 CREATE OR REPLACE TEMP TABLE fresh_outcome AS
@@ -13,50 +14,53 @@ WITH verdict AS (
         taken.cleared_on,
         taken.residual,
         taken.label,
-        taken.reason,
-        taken.score,
-        taken.decision,
-        NULL AS break_class,
-        NULL AS group_amount,
-        NULL AS group_count,
-        NULL AS group_member,
-        FALSE AS again
+        taken.rounding,
+        taken.decision
     FROM taken
     INNER JOIN pass_name ON taken.pass = pass_name.pass
-    WHERE taken.pass <> 0
-    UNION ALL
+    WHERE taken.pass <> 0 AND NOT pass_name.suggested
+    UNION ALL BY NAME
+    SELECT
+        taken.lid,
+        'open' AS outcome,
+        pass_name.name AS pass,
+        taken.match_lid,
+        taken.other_lid,
+        taken.residual,
+        CASE
+            WHEN
+                sum(abs(taken.residual)) OVER (PARTITION BY taken.pass, taken.match_lid) = 0
+                THEN
+                    CASE
+                        WHEN line.side = 'source' THEN 'missing_in_target'
+                        ELSE 'missing_in_source'
+                    END
+            WHEN line.component IN ('fee', 'tax') THEN line.component || '_variance'
+            ELSE $variance
+        END AS break_class,
+        1 AS group_count,
+        FALSE AS group_member,
+        taken.label,
+        taken.rounding,
+        taken.reason,
+        taken.score,
+        taken.decision
+    FROM taken
+    INNER JOIN pass_name ON taken.pass = pass_name.pass
+    INNER JOIN line ON taken.lid = line.lid
+    WHERE pass_name.suggested
+    UNION ALL BY NAME
     SELECT
         repeat.lid,
         'duplicate' AS outcome,
-        NULL AS pass,
-        NULL AS match_lid,
-        repeat.first_lid AS other_lid,
-        NULL AS cleared_on,
-        NULL AS residual,
-        NULL AS label,
-        NULL AS reason,
-        NULL AS score,
-        NULL AS decision,
-        NULL AS break_class,
-        NULL AS group_amount,
-        NULL AS group_count,
-        NULL AS group_member,
-        FALSE AS again
+        repeat.first_lid AS other_lid
     FROM repeat
     WHERE repeat.same
-    UNION ALL
+    UNION ALL BY NAME
     SELECT
         diagnosis.lid,
         'open' AS outcome,
-        NULL AS pass,
-        NULL AS match_lid,
         diagnosis.other_lid,
-        NULL AS cleared_on,
-        NULL AS residual,
-        NULL AS label,
-        NULL AS reason,
-        NULL AS score,
-        NULL AS decision,
         diagnosis.break_class,
         diagnosis.group_amount,
         diagnosis.group_count,
@@ -109,6 +113,7 @@ SELECT
     verdict.group_member,
     CASE WHEN verdict.outcome = 'open' THEN searched.search_limit END AS search_limit,
     verdict.label,
+    verdict.rounding,
     verdict.reason,
     verdict.score,
     verdict.decision,

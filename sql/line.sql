@@ -4,5 +4,7 @@
 CREATE OR REPLACE TEMP VIEW line AS
 SELECT
     rowid AS lid,
-    *
+    *,
+    currency AS own_currency,
+    CAST(NULL AS DECIMAL(38, 12)) AS fx_rounding
 FROM line_row

@@ -22,5 +22,8 @@ SELECT
     reversal_of,
     in_scope,
     keys,
-    finest
+    finest,
+    functional_amount,
+    presentment_amount,
+    exchange_rate
 FROM working_line

@@ -1,6 +1,6 @@
 -- grain: one pair of free lines with equal key whose amounts differ by no more than the tolerance
 -- inputs: free_line, taken, half_unit; $first_day, $last_day, $absolute, $fraction, $base, $both,
---   $rounding
+--   $label (of a residual; of a rounding the rule that proves it)
 -- output: table near_pair; a line may be in many pairs
 CREATE OR REPLACE TEMP TABLE near_pair AS
 WITH free AS (
@@ -18,7 +18,20 @@ candidate AS (
         greatest(source_line.period, target_line.period) AS cleared_on,
         source_line.feed || ' ' || source_line.line_id AS source_name,
         target_line.feed || ' ' || target_line.line_id AS target_name,
-        half_unit.half,
+        CASE
+            WHEN $label = 'rounding'
+                THEN coalesce(
+                    rounding_rule(
+                        CAST(source_line.amount AS DECIMAL(38, 12)), NULL, NULL, NULL,
+                        target_line.amount, 1, half_unit.half, half_unit.digits
+                    ),
+                    rounding_rule(
+                        CAST(target_line.amount AS DECIMAL(38, 12)), NULL, NULL, NULL,
+                        source_line.amount, 1, half_unit.half, half_unit.digits
+                    )
+                )
+            ELSE $label
+        END AS label,
         CAST(
             CASE $base
                 WHEN 'source' THEN abs(source_line.amount)
@@ -46,11 +59,13 @@ SELECT
     days,
     cleared_on,
     source_name,
-    target_name
+    target_name,
+    CASE WHEN residual <> 0 THEN label END AS label
 FROM candidate
 WHERE
-    CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-        WHEN $rounding THEN half
+    label IS NOT NULL
+    AND CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
+        WHEN $label = 'rounding' THEN abs(residual)
         WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
         ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
     END

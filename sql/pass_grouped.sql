@@ -1,7 +1,7 @@
 -- grain: one line of a group of one side whose sum is a single line of the other side
 -- inputs: free_line, half_unit; $pass, $many (side of the group), $direction (1: the single line is
 --   the target), $first_day, $last_day, $received_by_target, $absolute, $fraction, $base, $both,
---   $rounding
+--   $label (of a residual; of a rounding the rule that proves it)
 -- output: rows of taken; of equal single lines the first takes the group, the rest stay
 INSERT INTO taken BY NAME
 WITH single AS (
@@ -28,6 +28,8 @@ member AS (
         free_line.match_key,
         free_line.entity,
         free_line.currency,
+        half_unit.half,
+        half_unit.digits,
         free_line.feed || ' ' || free_line.line_id AS name
     FROM single
     INNER JOIN free_line
@@ -35,6 +37,7 @@ member AS (
             single.match_key = free_line.match_key
             AND single.entity = free_line.entity
             AND single.currency = free_line.currency
+    INNER JOIN half_unit ON free_line.currency = half_unit.currency
     WHERE
         single.occurrence = 1
         AND free_line.side = $many
@@ -51,7 +54,14 @@ sums AS (
         match_key,
         entity,
         currency,
+        half,
+        digits,
+        sum(amount) AS amount,
+        count(*) AS lines,
         single_amount - sum(amount) AS gap,
+        sum(CASE WHEN $label = 'rounding' THEN half_up(amount, digits) END) AS up,
+        sum(CASE WHEN $label = 'rounding' THEN half_even(amount, half, digits) END) AS even,
+        sum(CASE WHEN $label = 'rounding' THEN truncated(amount, half, digits) END) AS cut,
         CAST(
             CASE $base
                 WHEN 'single' THEN abs(single_amount)
@@ -64,29 +74,50 @@ sums AS (
         max(period) AS last_period
     FROM member
     GROUP BY
-        single_lid, single_amount, single_period, single_name, rivals, match_key, entity, currency
+        single_lid, single_amount, single_period, single_name, rivals, match_key, entity, currency,
+        half, digits
+),
+
+named AS (
+    SELECT
+        *,
+        CASE
+            WHEN $label = 'rounding'
+                THEN coalesce(
+                    rounding_rule(
+                        CAST(amount AS DECIMAL(38, 12)), up, even, cut,
+                        single_amount, lines, half, digits
+                    ),
+                    rounding_rule(
+                        CAST(single_amount AS DECIMAL(38, 12)), NULL, NULL, NULL,
+                        amount, 1, half, digits
+                    )
+                )
+            ELSE $label
+        END AS label
+    FROM sums
 ),
 
 fitting AS (
     SELECT
-        sums.*,
+        *,
         row_number() OVER (
-            PARTITION BY sums.match_key, sums.entity, sums.currency
-            ORDER BY abs(sums.gap), sums.single_period, sums.single_name
+            PARTITION BY match_key, entity, currency
+            ORDER BY abs(gap), single_period, single_name
         ) AS choice
-    FROM sums
-    INNER JOIN half_unit ON sums.currency = half_unit.currency
+    FROM named
     WHERE
-        (sums.single_period - sums.first_period) * $direction BETWEEN $first_day AND $last_day
-        AND (sums.single_period - sums.last_period) * $direction BETWEEN $first_day AND $last_day
+        (single_period - first_period) * $direction BETWEEN $first_day AND $last_day
+        AND (single_period - last_period) * $direction BETWEEN $first_day AND $last_day
         AND (
-            sums.gap = 0
+            gap = 0
             OR (
-                sums.rivals = 1
-                AND CAST(abs(sums.gap) AS DECIMAL(38, 12)) <= CASE
-                    WHEN $rounding THEN half_unit.half
-                    WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), sums.share)
-                    ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), sums.share)
+                rivals = 1
+                AND label IS NOT NULL
+                AND CAST(abs(gap) AS DECIMAL(38, 12)) <= CASE
+                    WHEN $label = 'rounding' THEN abs(gap)
+                    WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
+                    ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
                 END
             )
         )
@@ -98,7 +129,8 @@ SELECT
     fitting.single_lid AS match_lid,
     fitting.single_lid AS other_lid,
     greatest(fitting.single_period, fitting.last_period) AS cleared_on,
-    0 AS residual
+    0 AS residual,
+    NULL AS label
 FROM fitting
 INNER JOIN member ON fitting.single_lid = member.single_lid
 WHERE fitting.choice = 1
@@ -109,6 +141,7 @@ SELECT
     single_lid AS match_lid,
     first_lid AS other_lid,
     greatest(single_period, last_period) AS cleared_on,
-    gap * $direction AS residual
+    gap * $direction AS residual,
+    CASE WHEN gap <> 0 THEN label END AS label
 FROM fitting
 WHERE choice = 1

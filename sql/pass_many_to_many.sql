@@ -1,20 +1,36 @@
 -- grain: one line of two groups with equal key whose sums agree
 -- inputs: free_line, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base, $both,
---   $rounding
+--   $label (of a residual; of a rounding the rule that proves it)
 -- output: rows of taken
 INSERT INTO taken BY NAME
 WITH side_sum AS (
     SELECT
-        side,
-        match_key,
-        entity,
-        currency,
-        sum(amount) AS amount,
-        min(period) AS first_period,
-        max(period) AS last_period,
-        arg_min(lid, feed || ' ' || line_id) AS first_lid
+        free_line.side,
+        free_line.match_key,
+        free_line.entity,
+        free_line.currency,
+        sum(free_line.amount) AS amount,
+        count(*) AS lines,
+        sum(CASE WHEN $label = 'rounding' THEN half_up(free_line.amount, half_unit.digits) END)
+            AS up,
+        sum(
+            CASE
+                WHEN $label = 'rounding'
+                    THEN half_even(free_line.amount, half_unit.half, half_unit.digits)
+            END
+        ) AS even,
+        sum(
+            CASE
+                WHEN $label = 'rounding'
+                    THEN truncated(free_line.amount, half_unit.half, half_unit.digits)
+            END
+        ) AS cut,
+        min(free_line.period) AS first_period,
+        max(free_line.period) AS last_period,
+        arg_min(free_line.lid, free_line.feed || ' ' || free_line.line_id) AS first_lid
     FROM free_line
-    GROUP BY side, match_key, entity, currency
+    INNER JOIN half_unit ON free_line.currency = half_unit.currency
+    GROUP BY free_line.side, free_line.match_key, free_line.entity, free_line.currency
 ),
 
 facing AS (
@@ -26,7 +42,22 @@ facing AS (
         target_sum.first_lid AS target_lid,
         target_sum.amount - source_sum.amount AS residual,
         greatest(source_sum.last_period, target_sum.last_period) AS cleared_on,
-        half_unit.half,
+        CASE
+            WHEN $label = 'rounding'
+                THEN coalesce(
+                    rounding_rule(
+                        CAST(source_sum.amount AS DECIMAL(38, 12)),
+                        source_sum.up, source_sum.even, source_sum.cut,
+                        target_sum.amount, source_sum.lines, half_unit.half, half_unit.digits
+                    ),
+                    rounding_rule(
+                        CAST(target_sum.amount AS DECIMAL(38, 12)),
+                        target_sum.up, target_sum.even, target_sum.cut,
+                        source_sum.amount, target_sum.lines, half_unit.half, half_unit.digits
+                    )
+                )
+            ELSE $label
+        END AS label,
         CAST(
             CASE $base
                 WHEN 'source' THEN abs(source_sum.amount)
@@ -52,8 +83,10 @@ fitting AS (
     SELECT *
     FROM facing
     WHERE
-        CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-            WHEN $rounding THEN half
+        residual = 0
+        OR label IS NOT NULL
+        AND CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
+            WHEN $label = 'rounding' THEN abs(residual)
             WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
             ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
         END
@@ -67,7 +100,9 @@ SELECT
         WHEN free_line.side = 'source' THEN fitting.target_lid ELSE fitting.source_lid
     END AS other_lid,
     fitting.cleared_on,
-    CASE WHEN free_line.lid = fitting.source_lid THEN fitting.residual ELSE 0 END AS residual
+    CASE WHEN free_line.lid = fitting.source_lid THEN fitting.residual ELSE 0 END AS residual,
+    CASE WHEN free_line.lid = fitting.source_lid AND fitting.residual <> 0 THEN fitting.label END
+        AS label
 FROM free_line
 INNER JOIN fitting
     ON

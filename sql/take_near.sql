@@ -8,6 +8,7 @@ SELECT
     source_lid AS match_lid,
     unnest([target_lid, source_lid]) AS other_lid,
     cleared_on,
-    unnest([residual, 0]) AS residual
+    unnest([residual, 0]) AS residual,
+    unnest([label, NULL]) AS label
 FROM near_rank
 WHERE of_source = 1 AND of_target = 1 AND NOT tied_source AND NOT tied_target

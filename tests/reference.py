@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -39,6 +39,8 @@ class Line:
     other: Line | None = None
     cleared_on: date | None = None
     residual: Decimal = Decimal(0)
+    label: str | None = None
+    """What the residual is."""
     break_class: str | None = None
     explanations: int = 0
     """How many sets of lines explain it equally well, where several do."""
@@ -75,6 +77,12 @@ class Line:
     def take(self, rule: str, anchor: Line, other: Line, cleared_on: date) -> None:
         self.rule, self.anchor, self.other, self.cleared_on = rule, anchor, other, cleared_on
 
+    def leave(self, rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) -> None:
+        """Note what a match with this line leaves, and what it is."""
+        amounts = [[line.amount for line in side] for side in (sources, targets)]
+        self.residual = sum(amounts[1], Decimal(0)) - sum(amounts[0], Decimal(0))
+        self.label = rule.explains(self.row["currency"], *amounts) or None
+
     def diagnose(self, break_class: str, other: Line | None) -> None:
         assert self.break_class is None
         self.break_class, self.other = break_class, other
@@ -98,8 +106,6 @@ class Rule:
 
     def limit(self, currency: str, source: Decimal, target: Decimal) -> Decimal:
         """The largest difference allowed between two amounts."""
-        if self.tolerance.get("label") == "rounding":
-            return Decimal(5).scaleb(-MINOR_UNITS[currency] - 1)
         base = {
             "source": abs(source),
             "target": abs(target),
@@ -110,9 +116,33 @@ class Rule:
         both = self.tolerance.get("rule") == "both"
         return min(absolute, share) if both else max(absolute, share)
 
-    def agree(self, currency: str, source: Decimal, target: Decimal) -> bool:
-        """Whether two amounts are equal enough."""
-        return abs(target - source) <= self.limit(currency, source, target)
+    def explains(
+        self, currency: str, sources: Sequence[Decimal], targets: Sequence[Decimal]
+    ) -> str | None:
+        """What the difference of two sums is: "" for none, a label, or None where they differ."""
+        source, target = sum(sources, Decimal(0)), sum(targets, Decimal(0))
+        if source == target:
+            return ""
+        label = str(self.tolerance.get("label", "tolerance"))
+        if label != "rounding":
+            fits = abs(target - source) <= self.limit(currency, source, target)
+            return label if fits else None
+        found = rounding_name(currency, sources, target)
+        return found or rounding_name(currency, targets, source)
+
+
+def rounding_name(currency: str, lines: Sequence[Decimal], wanted: Decimal) -> str | None:
+    """The first rule by which lines, rounded to the minor unit, give another amount."""
+    unit = Decimal(1).scaleb(-MINOR_UNITS[currency])
+    whole = sum(lines, Decimal(0))
+    if abs(wanted - whole) > len(lines) * unit / 2:
+        return None
+    ways = {"half-up": ROUND_HALF_UP, "half-even": ROUND_HALF_EVEN, "truncated": ROUND_DOWN}
+    for per, parts in (("document", [whole]), ("line", lines)):
+        for way, how in ways.items():
+            if sum((part.quantize(unit, how) for part in parts), Decimal(0)) == wanted:
+                return f"rounding per {per}, {way}"
+    return None
 
 
 def rules_of(reconciliation: Config) -> list[Rule]:
@@ -278,7 +308,7 @@ def _pair(rule: Rule, source: Line, target: Line) -> None:
     day = max(source.period, target.period)
     source.take(rule.name, source, target, day)
     target.take(rule.name, source, source, day)
-    source.residual = target.amount - source.amount
+    source.leave(rule, [source], [target])
 
 
 def _pair_in_order(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) -> None:
@@ -297,8 +327,8 @@ def _pair_nearest(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) 
         return abs(target.amount - source.amount), abs((target.period - source.period).days)
 
     def allowed(source: Line, target: Line) -> bool:
-        agree = rule.agree(source.row["currency"], source.amount, target.amount)
-        return agree and rule.inside(source, target)
+        found = rule.explains(source.row["currency"], [source.amount], [target.amount])
+        return found is not None and rule.inside(source, target)
 
     while True:
         near = [(s, t) for s in sources for t in targets if s.free and t.free and allowed(s, t)]
@@ -378,13 +408,14 @@ def _came_in_time(rule: Rule, member: Line, single: Line) -> bool:
 
 def _fits(rule: Rule, single: Line, members: Sequence[Line], rivals: int) -> bool:
     total = amount_of(members)
-    source, target = (total, single.amount) if single.side == "target" else (single.amount, total)
     inside = all(
         rule.inside(m, single) if single.side == "target" else rule.inside(single, m)
         for m in members
     )
-    agree = rivals == 1 and rule.agree(single.row["currency"], source, target)
-    return inside and (total == single.amount or agree)
+    amounts = [m.amount for m in members]
+    source, target = (amounts, [single.amount])[:: 1 if single.side == "target" else -1]
+    found = rule.explains(single.row["currency"], source, target)
+    return inside and (total == single.amount or (rivals == 1 and found is not None))
 
 
 def _take_group(rule: Rule, single: Line, members: Sequence[Line]) -> None:
@@ -392,8 +423,8 @@ def _take_group(rule: Rule, single: Line, members: Sequence[Line]) -> None:
     for member in members:
         member.take(rule.name, single, single, day)
     single.take(rule.name, single, min(members, key=lambda m: m.name), day)
-    gap = single.amount - amount_of(members)
-    single.residual = gap if single.side == "target" else -gap
+    sides = (members, [single]) if single.side == "target" else ([single], members)
+    single.leave(rule, *sides)
 
 
 def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
@@ -403,15 +434,15 @@ def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
         there = targets.get(what, [])
         if not there or not all(rule.inside(s, t) for s in here for t in there):
             continue
-        source, target = amount_of(here), amount_of(there)
-        if rule.agree(here[0].row["currency"], source, target):
+        amounts = [[line.amount for line in side] for side in (here, there)]
+        if rule.explains(here[0].row["currency"], *amounts) is not None:
             first, other = (min(some, key=lambda line: line.name) for some in (here, there))
             day = max(line.period for line in [*here, *there])
             for line in here:
                 line.take(rule.name, first, other, day)
             for line in there:
                 line.take(rule.name, first, first, day)
-            first.residual = target - source
+            first.leave(rule, here, there)
 
 
 def match_subset(rule: Rule, lines: Sequence[Line]) -> None:
@@ -481,6 +512,7 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
             "match_ref": line.anchor.row["line_id"],
             "cleared_on": line.cleared_on,
             "residual": line.residual,
+            "label": line.label,
         }
     if other is not None:
         found |= {

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from tieout.keyparts import parse
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
 
@@ -126,15 +127,26 @@ class Tolerance(Part):
     percent: Decimal = Field(default=Decimal(0), ge=0, le=100)
     base: Literal["source", "target", "larger"] = "source"
     rule: Literal["either", "both"] = "either"
-    label: Literal["tolerance", "rounding"] = "tolerance"
-    """`rounding` allows no more than half a minor unit a document, whatever the figures above."""
+    label: Literal["tolerance", "rounding", "fee", "tax", "fx", "write_off"] = "tolerance"
+    """What the residual is. `rounding` is proven, whatever the figures above: one side's amounts,
+    rounded by a rule with a name, give the other's to the last digit."""
 
 
 class PassKey(Part):
-    """The columns whose values, joined, are the match key; as many on one side as on the other."""
+    """The parts whose texts, joined, are the match key; as many on one side as on the other.
+
+    A part is a column, or a column and steps: `description | after(#) | upper` (tieout.keyparts).
+    """
 
     source: tuple[str, ...] = Field(min_length=1)
     target: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("source", "target")
+    @classmethod
+    def _can_be_read(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        for part in parts:
+            parse(part)
+        return parts
 
     @model_validator(mode="after")
     def _same_length(self) -> PassKey:
@@ -154,6 +166,13 @@ class Pass(Part):
     """Target date minus source date, from..to; default: the reconciliation's timing window."""
     received_by_target: bool = False
     """Only source lines received up to the target's date take part (late usage stays out)."""
+    currency: Literal["same", "functional"] = "same"
+    """`functional` compares what lines come to in their entity's own currency: a posting at its own
+    rate, a source line where it is in that currency. The difference is told as one of rates."""
+    entity: Literal["same", "any"] = "same"
+    """`any` lets another entity answer, such as one that books for all."""
+    result: Literal["confirmed", "suggested"] = "confirmed"
+    """A suggested match is shown to a person; its lines stay open until it is accepted."""
 
     @model_validator(mode="after")
     def _searches_exactly(self) -> Pass:

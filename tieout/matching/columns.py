@@ -46,6 +46,7 @@ OUTCOMES: Columns = {
     "group_member": pl.Boolean(),
     "search_limit": TEXT,
     "label": TEXT,
+    "rounding": FINE_AMOUNT,
     "reason": TEXT,
     "score": SCORE,
     "decision": pl.Int64(),
@@ -59,7 +60,8 @@ what it is once the other side has been delivered through `due_on`; until then i
 The counterpart is the line matched with, or the nearest one; `group_amount` and `group_count` are
 the group's where a group was compared as a whole, and `group_member` whether the line is of it.
 Of an ambiguous line `group_count` is the number of explanations; `search_limit` says which bound
-ended a search for one, where one did. `label` names what a residual is; `reason` and `score` are of
+ended a search for one, where one did. `label` names what a residual is, and
+`rounding` how much of a difference of rates is rounding only; `reason` and `score` are of
 a match that is only suggested to a person: its lines are open, and `pass` and `match_ref` say with
 whom; `decision` is the number of a person's decision; `answer` is what a chain says of a line."""
 

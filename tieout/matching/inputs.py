@@ -52,7 +52,10 @@ def side_kinds(workplace: Workplace, name: str) -> dict[SideName, Kind]:
 
 def fingerprint(workplace: Workplace, name: str) -> str:
     """Changes whenever published outcomes of a reconciliation would no longer be the right ones."""
-    told = workplace.settings.reconciliations[name].model_dump_json()
+    reconciliation = workplace.settings.reconciliations[name]
+    told = reconciliation.model_dump_json()
+    if any(rule.currency == "functional" for rule in reconciliation.passes):
+        told += str({code: one.currency for code, one in workplace.settings.entities.items()})
     return hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
 
 
@@ -102,6 +105,7 @@ def show_lines(
     reconciliation = workplace.settings.reconciliations[name]
     kinds = side_kinds(workplace, name)
     sides.check_keys(name, reconciliation, kinds)
+    functional = any(rule.currency == "functional" for rule in reconciliation.passes)
     parts = []
     for side in SIDES:
         tables = set(side_tables(reconciliation, side, stage))
@@ -114,5 +118,5 @@ def show_lines(
         other = side_of(reconciliation, "source")
         source = other if side == "target" and {*own.feeds} & {*other.feeds} else None
         relation = engine.relation(paths, columns(kind))
-        parts.append(sides.project(relation, kind, side, own, keys, source))
+        parts.append(sides.project(relation, kind, side, own, keys, source, functional=functional))
     parts[0].union(parts[1]).create_view(view, replace=True)

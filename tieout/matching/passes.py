@@ -5,7 +5,8 @@ What a pass means is in sql/pass_*.sql; here is only which statement runs, and u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 import polars as pl
@@ -23,10 +24,17 @@ REPEATED, REVERSAL = 0, -1
 """Pass numbers of what is consumed before the first pass."""
 
 
-def prepare(engine: Engine, reconciliation: Reconciliation) -> None:
-    """Make the tables that passes fill, from view working_line; set repeats and reversals aside."""
+def prepare(engine: Engine, reconciliation: Reconciliation, currencies: Mapping[str, str]) -> None:
+    """Make the tables that passes fill, from view working_line; set repeats and reversals aside.
+
+    `currencies`: entity -> its functional currency.
+    """
     engine.frame("half_unit", _half_units())
+    named = {"entity": list(currencies), "currency": list(currencies.values())}
+    engine.frame("entity_currency", pl.DataFrame(named, schema=dict.fromkeys(named, pl.String)))
     engine.frame("pass_name", _pass_names(reconciliation))
+    for macro in ("half_up", "half_even", "truncated", "rounding_rule"):
+        engine.run(macro)
     engine.run("line_row")
     engine.run("line")
     engine.run("taken")
@@ -41,7 +49,29 @@ def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -
 
     Raises TieoutError when pairing does not come to an end within MOST_ROUNDS.
     """
-    first_day, last_day = rule.days or timing
+    with _seen_by(engine, number, rule):
+        _run(engine, number, rule, rule.days or timing)
+        if rule.currency == "functional":
+            engine.run("label_rates", **{"pass": number})
+
+
+@contextmanager
+def _seen_by(engine: Engine, number: int, rule: Pass) -> Iterator[None]:
+    """View line as a pass sees it: most see lines as they are, some in functional amounts."""
+    if rule.currency == "same" and rule.entity == "same":
+        yield
+        return
+    functional, any_entity = rule.currency == "functional", rule.entity == "any"
+    engine.run("seen_row", **{"pass": number}, functional=functional, any_entity=any_entity)
+    engine.run("seen_line")
+    engine.run("loose_line")
+    yield
+    engine.run("line")
+    engine.run("loose_line")
+
+
+def _run(engine: Engine, number: int, rule: Pass, days: tuple[int, int]) -> None:
+    first_day, last_day = days
     window = {"pass": number, "first_day": first_day, "last_day": last_day}
     if rule.shape == "one_to_one":
         engine.run("pass_one_to_one", **window)
@@ -76,28 +106,36 @@ def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -
 
 def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) -> None:
     """Give every line in scope that no pass took a break class, the finest key first."""
-    variance = "rating_variance" if source_kind == "usage" else "amount_mismatch"
+    variance = variance_class(source_kind)
     engine.run("loose_line")
     engine.run("diagnosis")
     engine.run("diagnose_conflict")
     engine.run("diagnose_ambiguous")
     for number, rule in enumerate(reconciliation.passes, 1):
-        engine.run("open_line", **{"pass": number})
-        engine.run("diagnose_duplicate", **{"pass": number, "sides": _one_by_one(rule)})
-        if rule.received_by_target:
-            engine.run("diagnose_late_usage", **{"pass": number})
-        engine.run("open_line", **{"pass": number})
-        if rule.shape == "one_to_one":
-            engine.run("diagnose_account", **{"pass": number})
-            near = {"pass": number, "variance": variance}
-            _until_none(lambda near=near: engine.run("diagnose_near", **near), rule)  # type: ignore[misc]
-        else:
-            engine.run("diagnose_account_group", **{"pass": number})
-            many = "target" if rule.shape == "one_to_many" else "source"
-            engine.run(
-                "diagnose_near_group", **{"pass": number, "many": many, "variance": variance}
-            )
+        with _seen_by(engine, number, rule):
+            _diagnose_by(engine, number, rule, variance)
     engine.run("diagnose_missing")
+
+
+def variance_class(source_kind: Kind) -> str:
+    """The class of an amount that differs: usage is rated, everything else just has an amount."""
+    return "rating_variance" if source_kind == "usage" else "amount_mismatch"
+
+
+def _diagnose_by(engine: Engine, number: int, rule: Pass, variance: str) -> None:
+    engine.run("open_line", **{"pass": number})
+    engine.run("diagnose_duplicate", **{"pass": number, "sides": _one_by_one(rule)})
+    if rule.received_by_target:
+        engine.run("diagnose_late_usage", **{"pass": number})
+    engine.run("open_line", **{"pass": number})
+    if rule.shape == "one_to_one":
+        engine.run("diagnose_account", **{"pass": number})
+        near = {"pass": number, "variance": variance}
+        _until_none(lambda: engine.run("diagnose_near", **near), rule)
+        return
+    engine.run("diagnose_account_group", **{"pass": number})
+    many = "target" if rule.shape == "one_to_many" else "source"
+    engine.run("diagnose_near_group", **{"pass": number, "many": many, "variance": variance})
 
 
 def _until_none(step: Callable[[], int], rule: Pass) -> None:
@@ -112,6 +150,8 @@ def _until_none(step: Callable[[], int], rule: Pass) -> None:
 
 def _one_by_one(rule: Pass) -> Sequence[str]:
     """The sides whose lines a pass takes singly, so that an equal second one is a duplicate."""
+    if rule.result == "suggested":
+        return []
     return {
         "one_to_one": ["source", "target"],
         "many_to_one": ["target"],
@@ -128,20 +168,26 @@ def _tolerance(rule: Pass, base: str) -> dict[str, object]:
         "fraction": tolerance.percent / Decimal(100),
         "base": base,
         "both": tolerance.rule == "both",
-        "rounding": tolerance.label == "rounding",
+        "label": tolerance.label,
     }
 
 
 def _half_units() -> pl.DataFrame:
-    """Half a minor unit of every currency."""
+    """Half a minor unit of every currency, and how many decimals the unit has."""
     codes = sorted(known_currencies())
-    halves = [Decimal(5).scaleb(-minor_units(code) - 1) for code in codes]
+    digits = [minor_units(code) for code in codes]
+    halves = [Decimal(5).scaleb(-places - 1) for places in digits]
     return pl.DataFrame(
-        {"currency": codes, "half": halves}, schema={"currency": pl.String, "half": FINE_AMOUNT}
+        {"currency": codes, "half": halves, "digits": digits},
+        schema={"currency": pl.String, "half": FINE_AMOUNT, "digits": pl.Int32},
     )
 
 
 def _pass_names(reconciliation: Reconciliation) -> pl.DataFrame:
-    names = [(REPEATED, "repeated"), (REVERSAL, "reversal")]
-    names += [(n, rule.name) for n, rule in enumerate(reconciliation.passes, 1)]
-    return pl.DataFrame(names, schema={"pass": pl.Int32, "name": pl.String}, orient="row")
+    names = [(REPEATED, "repeated", False), (REVERSAL, "reversal", False)]
+    names += [
+        (n, rule.name, rule.result == "suggested")
+        for n, rule in enumerate(reconciliation.passes, 1)
+    ]
+    schema = {"pass": pl.Int32, "name": pl.String, "suggested": pl.Boolean}
+    return pl.DataFrame(names, schema=schema, orient="row")

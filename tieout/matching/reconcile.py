@@ -110,7 +110,8 @@ def _match(
     progress: Progress,
 ) -> None:
     rules = reconciliation.passes
-    passes.prepare(engine, reconciliation)
+    currencies = {code: one.currency for code, one in workplace.settings.entities.items()}
+    passes.prepare(engine, reconciliation, currencies)
     for number, rule in enumerate(rules, 1):
         progress(f"{name}: {rule.name}", number - 1, len(rules) + 1)
         passes.run_pass(engine, number, rule, reconciliation.timing_days)
@@ -134,7 +135,8 @@ def _publish(
     prior = workplace.register.heads(table, touched)
     kept = [] if touched is None else workplace.store.paths(prior.values())
     engine.view("prior_outcome", kept, schema)
-    engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1])
+    variance = passes.variance_class(side_kinds(workplace, name)["source"])
+    engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1], variance=variance)
     stale = list(prior) if touched is None else touched
     filled = engine.table("outcome_days")["period"].to_list() if days is None else days
     frames = chain.from_iterable(

@@ -6,7 +6,7 @@ stay static.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import duckdb
@@ -19,6 +19,7 @@ from duckdb import (
 )
 
 from tieout.errors import ConfigurationError
+from tieout.keyparts import KeyPart, Step, parse
 from tieout.lines.columns import UNMAPPED, columns
 from tieout.model import SideName
 from tieout.settings import Kind, Reconciliation, Side
@@ -40,6 +41,12 @@ _PASSED_ON = (
     "period",
 )
 _LEDGER_ONLY = ("account", "account_class", "journal_ref", "reversal_of")
+
+_RATES = {
+    "functional_amount": "DECIMAL(18, 4)",
+    "presentment_amount": "DECIMAL(18, 4)",
+    "exchange_rate": "DECIMAL(38, 12)",
+}
 
 _REFS: dict[Kind, tuple[str, ...]] = {
     "settlement": ("payment_ref", "settlement_batch", "line_id"),
@@ -70,9 +77,13 @@ def check_keys(name: str, reconciliation: Reconciliation, kinds: dict[SideName, 
         kind = kinds["source" if side_name == "source" else "target"]
         allowed = {*columns(kind), "component"}
         named = [
-            (f"{p.name}.key.{side_name}", getattr(p.key, side_name)) for p in reconciliation.passes
+            (
+                f"{p.name}.key.{side_name}",
+                [parse(part).column for part in getattr(p.key, side_name)],
+            )
+            for p in reconciliation.passes
         ]
-        named.append((f"{side_name}.where", tuple(side.where) if side else ()))
+        named.append((f"{side_name}.where", list(side.where) if side else []))
         for place, used in named:
             for column in used:
                 if column not in allowed:
@@ -90,12 +101,15 @@ def project(
     side: Side,
     keys: Sequence[Sequence[str]],
     source: Side | None = None,
+    *,
+    functional: bool = False,
 ) -> duckdb.DuckDBPyRelation:
     """Lines of one side (columns of its kind) in the engine's common columns.
 
     Grain: one line; source lines out of scope are left out, target lines out of scope stay (they
     may be what a source line was wrongly posted to). `keys`: the key columns of each pass. Where
     both sides read the same feeds, the target needs `source`: a source line is not its own target.
+    `functional`: whether a pass compares functional amounts; without one the columns are NULL.
     """
     scope = _scope(kind, side)
     if side_name == "source":
@@ -114,6 +128,7 @@ def project(
         FunctionExpression("list_value", *(_key(kind, parts) for parts in keys)).alias("keys"),
         _finest(kind, keys).alias("finest"),
         *(_ledger_column(kind, c) for c in _LEDGER_ONLY),
+        *_rates(kind if functional else None, side.sign),
     ]
     return relation.select(*own)
 
@@ -136,16 +151,53 @@ def _scope(kind: Kind, side: Side) -> Expression:
 
 def _key(kind: Kind, parts: Sequence[str]) -> Expression:
     """The parts as one text; NULL as soon as one part is."""
-    texts = [
-        (component(kind) if part == "component" else ColumnExpression(part)).cast("VARCHAR")
-        for part in parts
-    ]
+    texts = [_part(kind, parse(part)) for part in parts]
     return reduce(
         lambda a, b: FunctionExpression(
             "||", FunctionExpression("||", a, ConstantExpression(SEPARATOR)), b
         ),
         texts,
     )
+
+
+def _part(kind: Kind, part: KeyPart) -> Expression:
+    """One part of a key after its steps; NULL where they leave nothing."""
+    column = component(kind) if part.column == "component" else ColumnExpression(part.column)
+    text = column.cast("VARCHAR")
+    for step in part.steps:
+        text = FunctionExpression("nullif", _after(step, text), ConstantExpression(""))
+    return text
+
+
+def _after(step: Step, text: Expression) -> Expression:
+    """The text as a step leaves it (tieout.keyparts says what each does)."""
+
+    def call(function: str, *arguments: object) -> Expression:
+        return FunctionExpression(function, text, *map(ConstantExpression, arguments))
+
+    size = len(step.text)
+    length = FunctionExpression("length", text)
+    simple: dict[str, Callable[[], Expression]] = {
+        "upper": lambda: call("upper"),
+        "alphanumeric": lambda: call("regexp_replace", r"[^\p{L}\p{N}]", "", "g"),
+        "digits": lambda: call("regexp_replace", "[^0-9]", "", "g"),
+        "without_zeros": lambda: call("ltrim", "0"),
+        "before": lambda: call("split_part", step.text, 1),
+        "first": lambda: call("left", step.number),
+        "last": lambda: call("right", step.number),
+        "without_prefix": lambda: CaseExpression(
+            call("starts_with", step.text), call("substr", size + 1)
+        ).otherwise(text),
+        "without_suffix": lambda: CaseExpression(
+            call("ends_with", step.text),
+            FunctionExpression("left", text, length - ConstantExpression(size)),
+        ).otherwise(text),
+        "after": lambda: CaseExpression(
+            call("contains", step.text),
+            FunctionExpression("substr", text, call("instr", step.text) + ConstantExpression(size)),
+        ).otherwise(text),
+    }
+    return simple[step.name]()
 
 
 def _finest(kind: Kind, keys: Sequence[Sequence[str]]) -> Expression:
@@ -155,6 +207,17 @@ def _finest(kind: Kind, keys: Sequence[Sequence[str]]) -> Expression:
         whole = _key(kind, parts).isnotnull()
         first = CaseExpression(whole, ConstantExpression(number)).otherwise(first)
     return first
+
+
+def _rates(kind: Kind | None, sign: int) -> Sequence[Expression]:
+    """What a line says of other currencies than its own; the columns of sql/line_row.sql."""
+    found = [ConstantExpression(None).cast(_RATES[name]).alias(name) for name in _RATES]
+    if kind == "ledger":
+        posted = ColumnExpression("functional_amount")
+        found[0] = (-posted if sign < 0 else posted).alias("functional_amount")
+    elif kind == "settlement":
+        found[1:] = [ColumnExpression(name) for name in list(_RATES)[1:]]
+    return found
 
 
 def _ledger_column(kind: Kind, column: str) -> Expression:

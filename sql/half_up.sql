@@ -1,0 +1,13 @@
+-- grain: one amount
+-- inputs: amount (exact decimal), digits (of the currency's minor unit)
+-- output: macro half_up: rounded to the minor unit, halves away from zero, exactly
+-- noqa: disable=CP05
+CREATE OR REPLACE TEMP MACRO half_up(amount, digits) AS
+CAST(
+    CASE digits
+        WHEN 0 THEN CAST(CAST(amount AS DECIMAL(38, 0)) AS DECIMAL(38, 12))
+        WHEN 2 THEN CAST(CAST(amount AS DECIMAL(38, 2)) AS DECIMAL(38, 12))
+        WHEN 3 THEN CAST(CAST(amount AS DECIMAL(38, 3)) AS DECIMAL(38, 12))
+        WHEN 4 THEN CAST(CAST(amount AS DECIMAL(38, 4)) AS DECIMAL(38, 12))
+    END AS DECIMAL(38, 12)
+)
