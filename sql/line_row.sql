@@ -25,5 +25,5 @@ SELECT
     finest,
     functional_amount,
     presentment_amount,
-    exchange_rate
+    try_cast(exchange_rate AS DECIMAL(20, 12)) AS exchange_rate
 FROM working_line

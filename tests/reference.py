@@ -18,6 +18,8 @@ Row = Mapping[str, Any]
 Config = Mapping[str, Any]
 Key = tuple[str, ...] | None
 
+CURRENCIES = {"A": "USD", "B": "EUR"}
+"""Entities of the small worlds and their own currencies."""
 MINOR_UNITS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 
 
@@ -31,6 +33,10 @@ class Line:
     component: str | None
     keys: list[Key]
     in_scope: bool
+    sign: int = 1
+    suggested: bool = False
+    seen_place: tuple[str, str] | None = None
+    """Entity and currency as the pass at work sees them, where it does not see them as they are."""
     first: Line | None = None
     """The delivery that counts, where this is a later one of the same line."""
     rule: str | None = None
@@ -41,6 +47,7 @@ class Line:
     residual: Decimal = Decimal(0)
     label: str | None = None
     """What the residual is."""
+    rounding: Decimal | None = None
     break_class: str | None = None
     explanations: int = 0
     """How many sets of lines explain it equally well, where several do."""
@@ -60,6 +67,8 @@ class Line:
     @property
     def place(self) -> tuple[str, str]:
         """Entity and currency."""
+        if self.seen_place is not None:
+            return self.seen_place
         return self.row["entity"], self.row["currency"]
 
     @property
@@ -81,7 +90,7 @@ class Line:
         """Note what a match with this line leaves, and what it is."""
         amounts = [[line.amount for line in side] for side in (sources, targets)]
         self.residual = sum(amounts[1], Decimal(0)) - sum(amounts[0], Decimal(0))
-        self.label = rule.explains(self.row["currency"], *amounts) or None
+        self.label = rule.explains(self.place[1], *amounts) or None
 
     def diagnose(self, break_class: str, other: Line | None) -> None:
         assert self.break_class is None
@@ -98,6 +107,9 @@ class Rule:
     first_day: int
     last_day: int
     received_by_target: bool
+    functional: bool = False
+    any_entity: bool = False
+    suggested: bool = False
     tolerance: Config = field(default_factory=dict)
 
     def inside(self, source: Line, target: Line) -> bool:
@@ -156,6 +168,9 @@ def rules_of(reconciliation: Config) -> list[Rule]:
             first_day=(one.get("days") or timing)[0],
             last_day=(one.get("days") or timing)[1],
             received_by_target=one.get("received_by_target", False),
+            functional=one.get("currency") == "functional",
+            any_entity=one.get("entity") == "any",
+            suggested=one.get("result") == "suggested",
             tolerance=one.get("tolerance", {}),
         )
         for number, one in enumerate(reconciliation["passes"])
@@ -163,10 +178,17 @@ def rules_of(reconciliation: Config) -> list[Rule]:
 
 
 def reconcile(
-    reconciliation: Config, kinds: Mapping[str, str], rows: Iterable[Row]
+    reconciliation: Config,
+    kinds: Mapping[str, str],
+    rows: Iterable[Row],
+    currencies: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The outcome of every line in scope, in the order of day, side, feed, line and delivery."""
+    """The outcome of every line in scope, in the order of day, side, feed, line and delivery.
+
+    `currencies`: entity -> its own currency.
+    """
     from tests.reference_diagnosis import diagnose
+    from tests.reference_lens import looking, note_rates
 
     rows = list(rows)
     lines = [
@@ -180,9 +202,14 @@ def reconcile(
     set_repeats_aside(lines)
     net_reversals(lines)
     for rule in rules_of(reconciliation):
-        SHAPES[rule.shape](rule, lines)
+        with looking(rule, lines, currencies or CURRENCIES) as seen:
+            SHAPES[rule.shape](rule, seen)
+            if rule.functional:
+                note_rates(rule, seen)
     source_kinds = {kinds[feed] for feed in reconciliation["source"]["feeds"]}
-    diagnose(rules_of(reconciliation), lines, source_kinds == {"usage"})
+    usage = source_kinds == {"usage"}
+    open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
+    diagnose(rules_of(reconciliation), lines, usage, currencies or CURRENCIES)
     first, last = reconciliation.get("timing_days", (-1, 5))
     found = [_outcome(line, first, last) for line in lines if line.in_scope]
     return sorted(found, key=_published_order)
@@ -212,8 +239,16 @@ def _line(reconciliation: Config, side: str, kind: str, row: Row) -> Line:
         return component if column == "component" else row.get(column)
 
     def key(columns: Sequence[str]) -> Key:
-        values = [value(column) for column in columns]
+        values = [part(column) for column in columns]
         return None if None in values else tuple(str(v) for v in values)
+
+    def part(written: str) -> str | None:
+        column, *steps = (piece.strip() for piece in written.split("|"))
+        found = value(column)
+        text = None if found is None else str(found)
+        for step in steps:
+            text = text and (step_after(step, text) or None)
+        return text
 
     in_scope = all(value(column) in allowed for column, allowed in here.get("where", {}).items())
     if kind == "ledger" and row["account_class"] == "unmapped":
@@ -225,7 +260,42 @@ def _line(reconciliation: Config, side: str, kind: str, row: Row) -> Line:
         component,
         [key(one["key"][side]) for one in reconciliation["passes"]],
         in_scope,
+        here.get("sign", 1),
     )
+
+
+def step_after(step: str, text: str) -> str:
+    """The text that a step of a key leaves."""
+    name, _, argument = step.rstrip(")").partition("(")
+    return {
+        "upper": text.upper,
+        "alphanumeric": lambda: "".join(c for c in text if c.isalnum()),
+        "digits": lambda: "".join(c for c in text if c in "0123456789"),
+        "without_zeros": lambda: text.lstrip("0"),
+        "without_prefix": lambda: text.removeprefix(argument),
+        "without_suffix": lambda: text.removesuffix(argument),
+        "before": lambda: text.split(argument, maxsplit=1)[0],
+        "after": lambda: text.partition(argument)[2] if argument in text else text,
+        "first": lambda: text[: int(argument)],
+        "last": lambda: text[-int(argument) :],
+    }[name]()
+
+
+def open_suggested(rules: Sequence[Rule], lines: Sequence[Line], variance: str) -> None:
+    """Lines that a pass only suggests are open: missing, or of another amount."""
+    suggesting = {rule.name for rule in rules if rule.suggested}
+    left: dict[int, Decimal] = defaultdict(Decimal)
+    members = [line for line in lines if line.rule in suggesting]
+    for line in members:
+        left[id(line.anchor)] += abs(line.residual)
+    for line in members:
+        line.suggested = True
+        if not left[id(line.anchor)]:
+            line.break_class = "missing_in_" + ("target" if line.side == "source" else "source")
+        elif line.component in ("fee", "tax"):
+            line.break_class = f"{line.component}_variance"
+        else:
+            line.break_class = variance or "amount_mismatch"
 
 
 def _is_source(reconciliation: Config, kinds: Mapping[str, str], row: Row) -> bool:
@@ -327,7 +397,7 @@ def _pair_nearest(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) 
         return abs(target.amount - source.amount), abs((target.period - source.period).days)
 
     def allowed(source: Line, target: Line) -> bool:
-        found = rule.explains(source.row["currency"], [source.amount], [target.amount])
+        found = rule.explains(source.place[1], [source.amount], [target.amount])
         return found is not None and rule.inside(source, target)
 
     while True:
@@ -414,7 +484,7 @@ def _fits(rule: Rule, single: Line, members: Sequence[Line], rivals: int) -> boo
     )
     amounts = [m.amount for m in members]
     source, target = (amounts, [single.amount])[:: 1 if single.side == "target" else -1]
-    found = rule.explains(single.row["currency"], source, target)
+    found = rule.explains(single.place[1], source, target)
     return inside and (total == single.amount or (rivals == 1 and found is not None))
 
 
@@ -435,7 +505,7 @@ def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
         if not there or not all(rule.inside(s, t) for s in here for t in there):
             continue
         amounts = [[line.amount for line in side] for side in (here, there)]
-        if rule.explains(here[0].row["currency"], *amounts) is not None:
+        if rule.explains(here[0].place[1], *amounts) is not None:
             first, other = (min(some, key=lambda line: line.name) for some in (here, there))
             day = max(line.period for line in [*here, *there])
             for line in here:
@@ -513,6 +583,7 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
             "cleared_on": line.cleared_on,
             "residual": line.residual,
             "label": line.label,
+            "rounding": line.rounding,
         }
     if other is not None:
         found |= {
@@ -529,6 +600,10 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
     else:
         due_on = line.period - timedelta(days=first_day)
     amount, count, member = line.group
+    if line.suggested:
+        assert line.anchor is not None
+        found |= {"pass": line.rule, "match_ref": line.anchor.row["line_id"]}
+        found |= {"residual": line.residual, "label": line.label, "rounding": line.rounding}
     return found | {
         "outcome": "open",
         "break_class": line.break_class,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from tests.reference import Line, Rule, amount_of, mutual, shelved
+from tests.reference_lens import looking
 
 
-def diagnose(rules: Sequence[Rule], lines: Sequence[Line], usage: bool) -> None:
+def diagnose(
+    rules: Sequence[Rule], lines: Sequence[Line], usage: bool, currencies: Mapping[str, str]
+) -> None:
     """Give every line in scope that nothing took a break class, pass by pass."""
     variance = "rating_variance" if usage else "amount_mismatch"
     for line in lines:
@@ -19,19 +22,24 @@ def diagnose(rules: Sequence[Rule], lines: Sequence[Line], usage: bool) -> None:
             line.diagnose("ambiguous", None)
             line.group = (None, line.explanations, False)
     for rule in rules:
-        _repeated_amounts(rule, lines)
-        if rule.received_by_target:
-            _late_usage(rule, lines)
-        if rule.shape == "one_to_one":
-            _wrong_account(rule, lines)
-            _near(rule, lines, variance)
-        else:
-            _wrong_account_of_group(rule, lines)
-            _near_group(rule, lines, variance)
+        with looking(rule, lines, currencies) as seen:
+            _diagnose_by(rule, seen, variance)
     for line in lines:
         if line.free:
             missing_in = "target" if line.side == "source" else "source"
             line.diagnose(f"missing_in_{missing_in}", None)
+
+
+def _diagnose_by(rule: Rule, lines: Sequence[Line], variance: str) -> None:
+    _repeated_amounts(rule, lines)
+    if rule.received_by_target:
+        _late_usage(rule, lines)
+    if rule.shape == "one_to_one":
+        _wrong_account(rule, lines)
+        _near(rule, lines, variance)
+    else:
+        _wrong_account_of_group(rule, lines)
+        _near_group(rule, lines, variance)
 
 
 def _open(rule: Rule, lines: Iterable[Line]) -> list[Line]:
@@ -57,7 +65,7 @@ def _repeated_amounts(rule: Rule, lines: Sequence[Line]) -> None:
             matched[(line.side, *_what(rule, line), line.amount)].append(line)
     for line in _open(rule, lines):
         equal = matched[(line.side, *_what(rule, line), line.amount)]
-        if equal and line.side in sides:
+        if equal and line.side in sides and not rule.suggested:
             line.diagnose(f"duplicate_in_{line.side}", min(equal, key=lambda other: other.order))
 
 
@@ -154,6 +162,8 @@ class Group:
             return "entity_mismatch"
         if nearness == 3:
             return "currency_mismatch"
+        if {other.row["currency"]} != {line.row["currency"] for line in self.lines}:
+            return "fx_difference"
         components = {line.component for line in sources}
         for component in ("fee", "tax"):
             if components == {component}:

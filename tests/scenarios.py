@@ -204,6 +204,18 @@ WIDE: Sequence[dict[str, str]] = ({"percent": "50"}, {"absolute": "1"}, {"absolu
 """So much is allowed that many lines fit each other, and the nearest must be found."""
 
 
+LENSES: Sequence[dict[str, str]] = (
+    {},
+    {},
+    {},
+    {"result": "suggested"},
+    {"entity": "any"},
+    {"currency": "functional"},
+    {"currency": "functional", "entity": "any"},
+)
+STEPS = ("", "", "", " | upper", " | digits", " | upper | without_suffix(A) | without_zeros")
+
+
 def _pass(pick: Pick, pair: str, shapes: Sequence[str], number: int) -> dict[str, Any]:
     shape, wide = pick(shapes), pick([False, True])
     columns = pick([(0,), (1,), (0, 2), (1, 2), (0, 1), (0, 1, 2)])
@@ -217,6 +229,12 @@ def _pass(pick: Pick, pair: str, shapes: Sequence[str], number: int) -> dict[str
         found["days"] = days
     if shape == "subset_sum":
         found["tolerance"] = {}
+    found |= pick(LENSES)
+    if steps := pick(STEPS):
+        found["key"] = {
+            side: [part + steps if part in TEXT_KEYS else part for part in parts]
+            for side, parts in found["key"].items()
+        }
     if shape == "many_to_one" and pick([False, True]):
         found["received_by_target"] = True
     return found
@@ -240,7 +258,7 @@ def vocabulary(pick: Pick) -> Vocabulary:
         ),
         accounts=pick([["1090"], ["1090", "1090", "9999", "4000", "8990"], list(ACCOUNTS)]),
         lags=pick([[0], [0, 1], [0, 0, 1, 4, -1]]),
-        keys=pick([["K1", "K1", "K2", None], ["K1"]]),
+        keys=pick([["K1", "K1", "K2", None], ["K1"], ["K1", "k1", "K1a", "K-1"]]),
         fine=pick([["0"], ["0"], ["0", "0.000000000001", "0.00004"]]),
     )
 
@@ -313,7 +331,12 @@ def _key_part(pick: Pick, column: str, words: Vocabulary) -> Row:
 
 
 def _settlement_columns(pick: Pick, words: Vocabulary) -> Row:
-    return {"category": pick(["charge", "charge", "fee", "tax"])}
+    presented = [None, "5", "10", "10.5"]
+    return {
+        "category": pick(["charge", "charge", "fee", "tax"]),
+        "presentment_amount": (amount := pick(presented)) and Decimal(amount),
+        "exchange_rate": (rate := pick([None, "1", "2", "0.9523809"])) and Decimal(rate),
+    }
 
 
 def _usage_columns(pick: Pick, words: Vocabulary) -> Row:
@@ -330,6 +353,7 @@ def _ledger_columns(pick: Pick, words: Vocabulary) -> Row:
         "account": account,
         "account_class": ACCOUNTS[account],
         "category": pick([None, "charge", "charge", "fee"]),
+        "functional_amount": (amount := pick([None, "10", "9.99", "10.3"])) and Decimal(amount),
         "journal_ref": words.prefix + pick(["J1", "J2", "J3"]),
         "reversal_of": pick([None] * 15 + [words.prefix + "J1"]),
     }

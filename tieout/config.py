@@ -169,6 +169,9 @@ def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
             known = ", ".join(sorted(settings.entities))
             yield ("accounts", code), f"no entity {code!r}; entities are {known} (or * for all)"
     for name, feed in settings.feeds.items():
+        if feed.rates is not None and feed.rates not in settings.rates:
+            known = ", ".join(sorted(settings.rates)) or "none yet"
+            yield ("feeds", name, "rates"), f"no rate table {feed.rates!r}; `rates` names {known}"
         if feed.entity is not None and feed.entity not in settings.entities:
             known = ", ".join(sorted(settings.entities))
             yield ("feeds", name, "entity"), f"no entity {feed.entity!r}; entities are {known}"

@@ -76,6 +76,9 @@ class Feed(Part):
     """The entity of every line, where the extract does not say."""
     options: dict[str, str] = Field(default_factory=dict, repr=False)
     """Values for what the format leaves open (a default currency, a column's name)."""
+    rates: Name | None = None
+    """The rate table (one of `rates`) that says what lines in a foreign currency come to, where the
+    lines themselves do not; without it such lines have no functional amount."""
     control_totals: Literal["optional", "required"] = "optional"
     """Whether an extract without a sender's control total is an error."""
     arrives_within_hours: int = Field(default=24, ge=0)
@@ -237,6 +240,9 @@ class Settings(Part):
     """Entity (or "*" for all) -> ledger account -> account class."""
     feeds: dict[Name, Feed] = Field(min_length=1)
     reconciliations: dict[Name, Reconciliation] = Field(min_length=1)
+    rates: dict[Name, Filled] = Field(default_factory=dict)
+    """Rate tables: CSV files with the columns date, currency, to, rate, relative to the
+    configuration file."""
     formats: str | None = None
     """A folder with formats of your own, relative to the configuration file."""
     register_url: Filled | None = Field(default=None, repr=False)

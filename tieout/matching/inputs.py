@@ -12,6 +12,7 @@ from tieout.errors import ConfigurationError
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
 from tieout.matching import sides
+from tieout.matching.rates import rates_sha256
 from tieout.model import SideName
 from tieout.register.records import Publication
 from tieout.settings import Kind, Reconciliation, Side
@@ -56,6 +57,7 @@ def fingerprint(workplace: Workplace, name: str) -> str:
     told = reconciliation.model_dump_json()
     if any(rule.currency == "functional" for rule in reconciliation.passes):
         told += str({code: one.currency for code, one in workplace.settings.entities.items()})
+        told += rates_sha256(workplace.settings, reconciliation)
     return hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
 
 

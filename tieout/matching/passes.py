@@ -5,7 +5,7 @@ What a pass means is in sql/pass_*.sql; here is only which statement runs, and u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -13,9 +13,10 @@ import polars as pl
 
 from tieout.engine.duck import Engine
 from tieout.errors import TieoutError
+from tieout.matching.rates import rates
 from tieout.matching.search import search
 from tieout.money import FINE_AMOUNT, known_currencies, minor_units
-from tieout.settings import Kind, Pass, Reconciliation
+from tieout.settings import Kind, Pass, Reconciliation, Settings
 
 MOST_ROUNDS = 10_000
 """Each round of pairing equal lines takes at least one pair; a limit on top of that proof."""
@@ -24,12 +25,14 @@ REPEATED, REVERSAL = 0, -1
 """Pass numbers of what is consumed before the first pass."""
 
 
-def prepare(engine: Engine, reconciliation: Reconciliation, currencies: Mapping[str, str]) -> None:
+def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) -> None:
     """Make the tables that passes fill, from view working_line; set repeats and reversals aside.
 
-    `currencies`: entity -> its functional currency.
+    Raises ConfigurationError for a rate table that cannot be read.
     """
+    currencies = {code: entity.currency for code, entity in settings.entities.items()}
     engine.frame("half_unit", _half_units())
+    engine.frame("rate", rates(settings, reconciliation))
     named = {"entity": list(currencies), "currency": list(currencies.values())}
     engine.frame("entity_currency", pl.DataFrame(named, schema=dict.fromkeys(named, pl.String)))
     engine.frame("pass_name", _pass_names(reconciliation))

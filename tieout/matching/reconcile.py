@@ -110,8 +110,7 @@ def _match(
     progress: Progress,
 ) -> None:
     rules = reconciliation.passes
-    currencies = {code: one.currency for code, one in workplace.settings.entities.items()}
-    passes.prepare(engine, reconciliation, currencies)
+    passes.prepare(engine, reconciliation, workplace.settings)
     for number, rule in enumerate(rules, 1):
         progress(f"{name}: {rule.name}", number - 1, len(rules) + 1)
         passes.run_pass(engine, number, rule, reconciliation.timing_days)

@@ -216,7 +216,9 @@ def _rates(kind: Kind | None, sign: int) -> Sequence[Expression]:
         posted = ColumnExpression("functional_amount")
         found[0] = (-posted if sign < 0 else posted).alias("functional_amount")
     elif kind == "settlement":
-        found[1:] = [ColumnExpression(name) for name in list(_RATES)[1:]]
+        presented = ColumnExpression("presentment_amount")
+        found[1] = (-presented if sign < 0 else presented).alias("presentment_amount")
+        found[2] = ColumnExpression("exchange_rate")
     return found
 
 
