@@ -2,7 +2,8 @@
 --   amount
 -- inputs: open_line, diagnosis; $pass, $variance (class of an amount difference)
 -- output: rows of diagnosis: pairs that are each other's nearest; two lines that both have a finer
---   key are not near each other at a coarser one
+--   key are not near each other at a coarser one; where only rates differ group_amount is what the
+--   other one comes to
 INSERT INTO diagnosis BY NAME
 WITH waiting AS (
     SELECT open_line.*
@@ -17,6 +18,8 @@ candidate AS (
         source_line.component,
         source_line.feed || ' ' || source_line.line_id AS source_name,
         target_line.feed || ' ' || target_line.line_id AS target_name,
+        source_line.amount AS source_amount,
+        target_line.amount AS target_amount,
         abs(target_line.amount - source_line.amount) AS gap,
         abs(target_line.period - source_line.period) AS days,
         source_line.entity = target_line.entity AS same_entity,
@@ -69,7 +72,9 @@ SELECT
         ELSE $variance
     END AS break_class,
     unnest([target_lid, source_lid]) AS other_lid,
-    NULL AS group_amount,
+    CASE
+        WHEN nearness = 4 AND NOT same_own THEN unnest([target_amount, source_amount])
+    END AS group_amount,
     1 AS group_count,
     FALSE AS group_member
 FROM ranked

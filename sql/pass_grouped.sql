@@ -115,7 +115,7 @@ fitting AS (
                 rivals = 1
                 AND label IS NOT NULL
                 AND CAST(abs(gap) AS DECIMAL(38, 12)) <= CASE
-                    WHEN $label = 'rounding' THEN abs(gap)
+                    WHEN $label = 'rounding' THEN CAST(abs(gap) AS DECIMAL(38, 12))
                     WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
                     ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
                 END

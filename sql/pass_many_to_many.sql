@@ -86,7 +86,7 @@ fitting AS (
         residual = 0
         OR label IS NOT NULL
         AND CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-            WHEN $label = 'rounding' THEN abs(residual)
+            WHEN $label = 'rounding' THEN CAST(abs(residual) AS DECIMAL(38, 12))
             WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
             ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
         END

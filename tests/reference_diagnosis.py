@@ -24,6 +24,8 @@ def diagnose(
     for rule in rules:
         with looking(rule, lines, currencies) as seen:
             _diagnose_by(rule, seen, variance)
+        if rule.functional:
+            _diagnose_by(rule, lines, variance)
     for line in lines:
         if line.free:
             missing_in = "target" if line.side == "source" else "source"
@@ -200,6 +202,9 @@ def _near(rule: Rule, lines: Sequence[Line], variance: str) -> None:
             return
         for source, target in pairs:
             verdict = Group([source]).verdict(target, [source], variance)
+            if verdict == "fx_difference":
+                source.group = (target.amount, 1, False)
+                target.group = (source.amount, 1, False)
             source.diagnose(verdict, target)
             target.diagnose(verdict, source)
 

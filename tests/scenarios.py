@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -253,6 +253,7 @@ def vocabulary(pick: Pick) -> Vocabulary:
                 ["10", "10.004", "9.996", "10.005"],
                 ["10", "10", "9", "11", "20", "-10", "0"],
                 ["0.3", "0.5", "-0.4", "0.0004", "1"],
+                ["0.005", "0.015", "0.0049", "-0.0051", "0.02"],
                 ["10", "10.1", "10.3", "10.6", "11"],
             ]
         ),
@@ -367,6 +368,15 @@ OWN_COLUMNS: dict[str, Callable[[Pick, Vocabulary], Row]] = {
 }
 
 
+CENT = Decimal("0.01")
+ROUNDED: Sequence[Callable[[Decimal], Decimal]] = (
+    lambda amount: round(amount, 4),
+    lambda amount: round(amount, 4),
+    lambda amount: amount.quantize(CENT, ROUND_HALF_UP),
+    lambda amount: amount.quantize(CENT, ROUND_DOWN),
+)
+
+
 def _mirror(
     pick: Pick,
     pair: str,
@@ -381,13 +391,15 @@ def _mirror(
     right = {
         "entity": row["entity"],
         "currency": row["currency"],
-        "amount": round(row["amount"], 4) * signs,
+        "amount": pick(ROUNDED)(row["amount"]) * signs,
         "period": row["period"],
     }
     columns = zip(KEYS[pair]["source"], KEYS[pair]["target"], strict=True)
     right |= {target: row[source] for source, target in columns if source in row}
     if "category" in row and "category" in found:
         right["category"] = row["category"]
+    if "functional_amount" in found:
+        right["functional_amount"] = pick(ROUNDED)(row["amount"]) * signs + pick([0, 0, CENT])
     wrong = pick([None, None, *right])
     found |= {column: value for column, value in right.items() if column != wrong}
     _receive(pick, found, words)

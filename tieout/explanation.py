@@ -18,6 +18,8 @@ def explain(row: Row) -> str:
     if row["counterpart"] is not None and row["other_period"] is None:
         return _broken_link(row)
     said = _SENTENCES[row["break_class"]](row)
+    if row["match_ref"] is not None:
+        said = _suggested(row)
     if row["search_limit"] is not None and row["break_class"] != "ambiguous":
         said += f" A search for lines that sum to it was not made: {row['search_limit']}."
     return said
@@ -153,6 +155,29 @@ def _currency(row: Row) -> str:
     return f"{_own(row)} stands against {_against(row)}: another currency."
 
 
+def _rates(row: Row) -> str:
+    """Equal but for the rates: the counterpart in the currency of the entity's books."""
+    said = f"{_own(row)} stands against {_against(row)}: at the rates of the books they differ"
+    if row["group_count"] > 1:
+        return f"{said}."
+    return f"{said}, where that one comes to {row['group_amount'].normalize():,f}."
+
+
+def _suggested(row: Row) -> str:
+    """A match that is a person's to accept or reject."""
+    why = f" ({row['reason']})" if row["reason"] else ""
+    left = _money(row["other_amount"] - row["amount"], row["currency"])
+    same = row["other_currency"] == row["currency"]
+    differs = f", which differs by {left}" if same and row["break_class"] in _VARIANCES else ""
+    return (
+        f"{_own(row)} has no counterpart that is certain; pass {row['pass']} suggests "
+        f"{_against(row)}{differs}{why}. Accept or reject it with `tieout decide`."
+    )
+
+
+_VARIANCES = ("amount_mismatch", "fee_variance", "tax_variance", "rating_variance")
+
+
 def _cut_off(row: Row) -> str:
     return (
         f"{_own(row)} agrees with {_other(row)}, but that one is dated {_apart(row)}, in another "
@@ -201,4 +226,5 @@ _SENTENCES: dict[str, Callable[[Row], str]] = {
     "period_mismatch": _cut_off,
     "late_arrival": _late,
     "late_usage": _late_usage,
+    "fx_difference": _rates,
 }

@@ -117,6 +117,8 @@ def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) 
     for number, rule in enumerate(reconciliation.passes, 1):
         with _seen_by(engine, number, rule):
             _diagnose_by(engine, number, rule, variance)
+        if rule.currency == "functional":  # and what has no functional amount, as it is
+            _diagnose_by(engine, number, rule, variance)
     engine.run("diagnose_missing")
 
 
