@@ -1,8 +1,7 @@
 -- grain: one amount
 -- inputs: amount (exact decimal), digits (of the currency's minor unit)
 -- output: macro half_up: rounded to the minor unit, halves away from zero, exactly
--- noqa: disable=CP05
-CREATE OR REPLACE TEMP MACRO half_up(amount, digits) AS
+CREATE OR REPLACE TEMP MACRO half_up(amount, digits) AS -- noqa: CP05
 CAST(
     CASE digits
         WHEN 0 THEN CAST(CAST(amount AS DECIMAL(38, 0)) AS DECIMAL(38, 12))

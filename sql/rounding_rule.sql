@@ -3,8 +3,9 @@
 --   other amount), lines, half and digits (of the minor unit)
 -- output: macro rounding_rule: the name of the first rule that gives the wanted amount to the last
 --   digit, no further off than half a minor unit a line; NULL where none does
--- noqa: disable=CP05
-CREATE OR REPLACE TEMP MACRO rounding_rule(whole, up, even, cut, wanted, lines, half, digits) AS
+CREATE OR REPLACE TEMP MACRO rounding_rule(
+    whole, up, even, cut, wanted, lines, half, digits -- noqa: CP05
+) AS
 CASE
     WHEN abs(wanted - whole) > lines * half THEN NULL
     WHEN wanted = half_up(whole, digits) THEN 'rounding per document, half-up'
