@@ -72,19 +72,12 @@ class _Found:
         unit = gcd(*sources, *targets) or 1
         if sum(map(abs, [*sources, *targets])) // unit >= _LARGEST:
             return Answer(limit="the amounts are too large and too fine to be searched together")
+        first, last = self.window
         return solve(
             [amount // unit for amount in sources],
             [amount // unit for amount in targets],
-            lambda one: self._inside(
-                *(_days(places, days[n]) for n, places in enumerate(_of(one)))
-            ),
+            lambda source, target: first <= (days[1][target] - days[0][source]).days <= last,
         )
-
-    def _inside(self, sources: Sequence[date], targets: Sequence[date]) -> bool:
-        first, last = self.window
-        nearest = (min(targets) - max(sources)).days
-        farthest = (max(targets) - min(sources)).days
-        return first <= nearest and farthest <= last
 
     def _take(self, one: Set, handles: Sequence[list[int]], days: Sequence[list[date]]) -> None:
         """The first source stands for the match; lines are in order, so it is always the same."""
@@ -96,10 +89,6 @@ class _Found:
 
 def _whole(amount: Decimal) -> int:
     return int(amount.scaleb(_UNITS))
-
-
-def _of(one: Set) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return one.sources, one.targets
 
 
 def _days(places: Sequence[int], days: Sequence[date]) -> list[date]:

@@ -6,22 +6,27 @@ irreducible solution that shares no line with another is the only explanation of
 taken. Where irreducible solutions share lines there are several equally good answers, and none is
 taken. A line of zero explains nothing and takes no part.
 
-Method: meet in the middle (Horowitz and Sahni 1974), exact up to MOST_ITEMS lines.
+Method: with targets negative, a solution is a set that sums to zero. Where the sums are few enough
+for a table, sets are found by the sums that can be reached (tieout.matching.reachable), and any 36
+lines by the sums of two halves (tieout.matching.halves). Both are exact, or say what ended them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
+from math import gcd
 
-import polars as pl
+from tieout.matching import halves, reachable
+from tieout.matching.reachable import Minimal
 
-MOST_ITEMS = 36
-"""Lines that are searched exactly: two tables of 2^18 sums."""
-MOST_SOLUTIONS = 4096
-"""Solutions that are looked at one by one."""
+MOST_SOLUTIONS = 500
+"""Irreducible solutions that are looked for."""
+_MOST_OFFSET = 2_000
+"""Sources that sum to zero beside targets that do: pairs of such sets that are looked at."""
 _PROBE = 30
-"""Of more lines than that, so many of the smallest are searched: enough to prove ambiguity."""
+"""Of lines too many and too different, so many are searched: enough to prove ambiguity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +52,39 @@ class Answer:
     limit: str | None = None
 
 
-Allowed = Callable[[Set], bool]
-"""Whether lines may explain each other for another reason than their amounts: their dates."""
+Allowed = Callable[[int, int], bool]
+"""Whether a source and a target, by position, may explain each other: by their dates."""
 
 
-def solve(
-    sources: Sequence[int], targets: Sequence[int], allowed: Allowed = lambda _lines: True
-) -> Answer:
-    """Find which sources sum to which targets.
+def solve(sources: Sequence[int], targets: Sequence[int], allowed: Allowed | None = None) -> Answer:
+    """Find which sources sum to which targets, each source `allowed` with each target.
 
-    Amounts are whole numbers of one unit and currency, with sums below 2^62. `allowed` must refuse
-    a choice when it refuses a part of it.
+    Amounts are whole numbers of one unit and currency, with sums below 2^62.
     """
     items = {n: amount for n, amount in enumerate([*sources, *(-t for t in targets)]) if amount}
     items = _possible(items)
-    if len(items) <= MOST_ITEMS:
-        return _told(items, len(sources), allowed)
-    smallest = sorted(items, key=lambda n: (abs(items[n]), n))[:_PROBE]
-    probed = _told({n: items[n] for n in sorted(smallest)}, len(sources), allowed)
-    limit = f"{len(items)} lines could take part, {MOST_ITEMS} can be searched"
-    # What is clear among some of the lines may not be so among all of them.
-    return Answer(ambiguous=probed.ambiguous, found=probed.found, limit=limit)
+    names = sorted(items, key=lambda n: (abs(items[n]), n))
+    unit = gcd(*items.values()) or 1
+    amounts = [items[n] // unit for n in names]
+    apart = _apart(names[: reachable.MOST_LINES], len(sources), allowed)
+    return _told(_minimal_sets(amounts, apart), names, len(sources), apart)
+
+
+def _minimal_sets(amounts: Sequence[int], apart: Sequence[int]) -> Minimal:
+    if reachable.fits(amounts):
+        return reachable.minimal_sets(amounts, apart, MOST_SOLUTIONS)
+    if len(amounts) <= halves.MOST_LINES:
+        return halves.minimal_sets(amounts, apart, MOST_SOLUTIONS)
+    # Where not even so many fit, the table would say less than the halves do.
+    if reachable.fits(amounts[: halves.MOST_LINES]):
+        most = reachable.MOST_LINES
+        found = reachable.minimal_sets(amounts[:most], apart, MOST_SOLUTIONS)
+    else:
+        most = halves.MOST_LINES
+        found = halves.minimal_sets(amounts[:_PROBE], apart, MOST_SOLUTIONS)
+    if found.limit is None:
+        found.limit = f"{len(amounts)} lines could take part, {most} can be searched"
+    return found
 
 
 def _possible(items: dict[int, int]) -> dict[int, int]:
@@ -81,61 +98,55 @@ def _possible(items: dict[int, int]) -> dict[int, int]:
         items = left
 
 
-def _told(items: dict[int, int], first_target: int, allowed: Allowed) -> Answer:
-    names = list(items)
-    count, masks = _zero_sums(list(items.values()))
-    if count > MOST_SOLUTIONS:
-        everything = _set(names, (1 << len(names)) - 1, first_target)
-        return Answer(ambiguous=everything, found=count)
+def _apart(names: Sequence[int], first_target: int, allowed: Allowed | None) -> list[int]:
+    """For each line, as a bit mask, the lines of the other side that it may not meet."""
+    apart = [0] * len(names)
+    if allowed is None:
+        return apart
+    sources = [n for n, name in enumerate(names) if name < first_target]
+    targets = [n for n, name in enumerate(names) if name >= first_target]
+    for source, target in product(sources, targets):
+        if not allowed(names[source], names[target] - first_target):
+            apart[source] |= 1 << target
+            apart[target] |= 1 << source
+    return apart
 
-    def solves(mask: int) -> bool:
-        one = _set(names, mask, first_target)
-        return bool(one.sources and one.targets) and allowed(one)
 
-    groups = _sharing(_irreducible([mask for mask in masks if solves(mask)]))
+def _told(found: Minimal, names: Sequence[int], first_target: int, apart: Sequence[int]) -> Answer:
+    sources = sum(1 << n for n, name in enumerate(names) if name < first_target)
+    limit = found.limit
+    solutions = [mask for mask in found.sets if mask & sources and mask & ~sources]
+    if limit is None:
+        offset = [mask for mask in found.sets if not (mask & sources and mask & ~sources)]
+        pairs = list(islice(_offset(offset, sources, solutions, apart), _MOST_OFFSET + 1))
+        if len(pairs) > _MOST_OFFSET:
+            limit = f"a search ends at {_MOST_OFFSET:,} ways to cancel out within both sides"
+        solutions += [pair for pair in pairs if pair]
+    groups = _sharing(solutions)
     clear = [_set(names, group[0], first_target) for group in groups if len(group) == 1]
     several = [mask for group in groups if len(group) > 1 for mask in group]
     shared = 0
     for mask in several:
         shared |= mask
+    # What is clear among some of the sets may not be so among all of them.
     return Answer(
-        tuple(clear),
-        _set(names, shared, first_target),
-        len(several),
+        () if limit else tuple(clear), _set(names, shared, first_target), len(several), limit
     )
 
 
-def _zero_sums(amounts: Sequence[int]) -> tuple[int, list[int]]:
-    """How many non-empty choices sum to zero; and, where they are few, each as a bit mask."""
-    half = len(amounts) // 2
-    left = _sums(amounts[:half]).rename({"mask": "left"})
-    right = _sums([-a for a in amounts[half:]]).rename({"mask": "right"})
-    left = left.join(right, on="sum", how="semi")
-    right = right.join(left, on="sum", how="semi")
-    sizes = [side.group_by("sum").len() for side in (left, right)]
-    both = sizes[0].join(sizes[1], on="sum")
-    count = sum(a * b for a, b in zip(both["len"], both["len_right"], strict=True)) - 1
-    if count > MOST_SOLUTIONS:
-        return count, []
-    pairs = left.join(right, on="sum").select("left", "right").rows()
-    return count, sorted(one | other << half for one, other in pairs if one or other)
+def _offset(
+    sets: Sequence[int], sources: int, solutions: Sequence[int], apart: Sequence[int]
+) -> Iterator[int]:
+    """For sources that sum to zero beside such targets: both, or 0 where they are no solution.
 
-
-def _sums(amounts: Sequence[int]) -> pl.DataFrame:
-    """The sum of every choice; bit n of its `mask` stands for amount n."""
-    sums = pl.Series("sum", [0], dtype=pl.Int64)
-    for amount in amounts:
-        sums = pl.concat([sums, sums + amount])
-    return pl.DataFrame({"sum": sums}).with_row_index("mask")
-
-
-def _irreducible(masks: Sequence[int]) -> list[int]:
-    """The choices of which no part is a choice too."""
-    found: list[int] = []
-    for mask in sorted(masks, key=lambda m: (m.bit_count(), m)):
-        if not any(part & mask == part for part in found):
-            found.append(mask)
-    return found
+    Equal sums they are, and irreducible where they hold no other solution.
+    """
+    for one, other in product(
+        [mask for mask in sets if mask & sources], [mask for mask in sets if not mask & sources]
+    ):
+        both = one | other
+        fits = not any(apart[n] & other for n in range(one.bit_length()) if one >> n & 1)
+        yield both if fits and not any(part & both == part for part in solutions) else 0
 
 
 def _sharing(masks: Sequence[int]) -> list[list[int]]:
@@ -154,7 +165,7 @@ def _sharing(masks: Sequence[int]) -> list[list[int]]:
 
 
 def _set(names: Sequence[int], mask: int, first_target: int) -> Set:
-    chosen = [name for n, name in enumerate(names) if mask >> n & 1]
+    chosen = sorted(name for n, name in enumerate(names) if mask >> n & 1)
     return Set(
         tuple(n for n in chosen if n < first_target),
         tuple(n - first_target for n in chosen if n >= first_target),
