@@ -1,16 +1,59 @@
 -- grain: one line in scope of one day with its outcome
--- inputs: fresh_outcome, prior_outcome (the touched days as published), affected; $day
--- output: rows in the order they are published: of this run, and prior ones that it left alone
-SELECT fresh_outcome.*
-FROM fresh_outcome
-WHERE fresh_outcome.period = $day
-UNION ALL
-SELECT prior_outcome.*
-FROM prior_outcome
-ANTI JOIN affected
+-- inputs: fresh_outcome, prior_outcome (the touched days as published), affected, suggestion; $day
+-- output: rows in the order they are published: of this run, and prior ones that it left alone; on
+--   either, what is suggested of an open line may have changed
+WITH outcome AS (
+    SELECT fresh_outcome.*
+    FROM fresh_outcome
+    WHERE fresh_outcome.period = $day
+    UNION ALL
+    SELECT prior_outcome.*
+    FROM prior_outcome
+    ANTI JOIN affected
+        ON
+            prior_outcome.side = affected.side
+            AND prior_outcome.feed = affected.feed
+            AND prior_outcome.line_id = affected.line_id
+    WHERE prior_outcome.period = $day
+),
+
+today AS (
+    SELECT *
+    FROM suggestion
+    WHERE period = $day
+)
+
+SELECT
+    outcome.* REPLACE (
+        CASE WHEN today.line_id IS NULL THEN outcome.pass ELSE today.pass END AS pass,
+        CASE WHEN today.line_id IS NULL THEN outcome.match_ref ELSE today.match_ref END
+            AS match_ref,
+        CASE WHEN today.line_id IS NULL THEN outcome.counterpart_feed ELSE today.counterpart_feed
+        END AS counterpart_feed,
+        CASE WHEN today.line_id IS NULL THEN outcome.counterpart ELSE today.counterpart END
+            AS counterpart,
+        CASE WHEN today.line_id IS NULL THEN outcome.other_entity ELSE today.other_entity END
+            AS other_entity,
+        CASE WHEN today.line_id IS NULL THEN outcome.other_currency ELSE today.other_currency END
+            AS other_currency,
+        CASE WHEN today.line_id IS NULL THEN outcome.other_amount ELSE today.other_amount END
+            AS other_amount,
+        CASE WHEN today.line_id IS NULL THEN outcome.other_period ELSE today.other_period END
+            AS other_period,
+        CASE WHEN today.line_id IS NULL THEN outcome.other_account ELSE today.other_account END
+            AS other_account,
+        CASE WHEN today.line_id IS NULL THEN outcome.score ELSE today.score END AS score,
+        CASE WHEN today.line_id IS NULL THEN outcome.reason ELSE today.reason END AS reason
+    )
+FROM outcome
+LEFT JOIN today
     ON
-        prior_outcome.side = affected.side
-        AND prior_outcome.feed = affected.feed
-        AND prior_outcome.line_id = affected.line_id
-WHERE prior_outcome.period = $day
-ORDER BY side, feed, line_id, received_on, extract_sha256, row_number
+        outcome.side = today.side
+        AND outcome.feed = today.feed
+        AND outcome.line_id = today.line_id
+        AND outcome.extract_sha256 = today.extract_sha256
+        AND outcome.row_number = today.row_number
+        AND outcome.received_on = today.received_on
+ORDER BY
+    outcome.side, outcome.feed, outcome.line_id, outcome.received_on, outcome.extract_sha256,
+    outcome.row_number

@@ -53,6 +53,8 @@ class Line:
     """How many sets of lines explain it equally well, where several do."""
     group: tuple[Decimal | None, int, bool] = (None, 1, False)
     """Amount and number of lines of the group compared, and whether the line is of it."""
+    alike: dict[str, Any] = field(default_factory=dict)
+    """What is said of a match with a line of another key; `other` is that line."""
 
     @property
     def name(self) -> str:
@@ -111,6 +113,8 @@ class Rule:
     any_entity: bool = False
     suggested: bool = False
     tolerance: Config = field(default_factory=dict)
+    references: tuple[int, ...] = ()
+    """Places in the key that hold a reference on both sides."""
 
     def inside(self, source: Line, target: Line) -> bool:
         """Whether the two dates lie in the window of the pass."""
@@ -172,9 +176,21 @@ def rules_of(reconciliation: Config) -> list[Rule]:
             any_entity=one.get("entity") == "any",
             suggested=one.get("result") == "suggested",
             tolerance=one.get("tolerance", {}),
+            references=_references(one["key"]),
         )
         for number, one in enumerate(reconciliation["passes"])
     ]
+
+
+def _references(key: Config) -> tuple[int, ...]:
+    own = {"line_id", "settlement_batch", "event_id", "correlation_id", "reversal_of"}
+    parts = zip(key["source"], key["target"], strict=True)
+    columns = [[part.split("|")[0].strip() for part in both] for both in parts]
+    return tuple(
+        place
+        for place, both in enumerate(columns)
+        if all(column.endswith("_ref") or column in own for column in both)
+    )
 
 
 def reconcile(
@@ -187,6 +203,7 @@ def reconcile(
 
     `currencies`: entity -> its own currency.
     """
+    from tests.reference_alike import suggest
     from tests.reference_diagnosis import diagnose
     from tests.reference_lens import looking, note_rates
 
@@ -210,6 +227,7 @@ def reconcile(
     usage = source_kinds == {"usage"}
     open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
     diagnose(rules_of(reconciliation), lines, usage, currencies or CURRENCIES)
+    suggest(rules_of(reconciliation), lines)
     first, last = reconciliation.get("timing_days", (-1, 5))
     found = [_outcome(line, first, last) for line in lines if line.in_scope]
     return sorted(found, key=_published_order)
@@ -611,6 +629,7 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
         "group_amount": amount,
         "group_count": count,
         "group_member": member,
+        **line.alike,
     }
 
 

@@ -78,6 +78,23 @@ ACCOUNTS = {
     "8990": "write_off",
     "9999": "unmapped",
 }
+MANGLED: Sequence[str | None] = (
+    "INV-000123",
+    "INV-00123",
+    "inv 123",
+    "INV-000132",
+    "INV-000132-1",
+    "VIN-000123",
+    "NV-000123",
+    "INV-0001234",
+    "REFERENCE-77",
+    "Referense 77",
+    "REFRENCE-077",
+    "KAPUT",
+    "--",
+    None,
+)
+"""References of which some are others with a slip in them, and some only look so."""
 SHAPES = ("one_to_one", "many_to_one", "one_to_many", "many_to_many", "subset_sum")
 
 
@@ -95,6 +112,8 @@ class Vocabulary:
     """What usage has below a line's four decimals."""
     prefix: str = ""
     month: int = 0
+    slips: Sequence[bool] = (False,) * 7 + (True,)
+    """Whether a reference is not written again as it was."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +166,13 @@ def scenario(
 
 
 def crowd(
-    pick: Pick, worlds: int, pairs: Sequence[str] = tuple(PAIRS), shapes: Sequence[str] = SHAPES
+    pick: Pick,
+    worlds: int,
+    pairs: Sequence[str] = tuple(PAIRS),
+    shapes: Sequence[str] = SHAPES,
+    **words: Any,
 ) -> Scenario:
-    """Many worlds under one configuration, kept apart by their keys."""
+    """Many worlds under one configuration, kept apart by their keys; all with the `words` given."""
     pair = pick(pairs)
     reconciliation = configuration(pick, pair, shapes)
     rows = [
@@ -159,7 +182,7 @@ def crowd(
             pick,
             pair,
             reconciliation,
-            replace(vocabulary(pick), prefix=f"w{number:03d}.", month=number),
+            replace(vocabulary(pick), prefix=f"w{number:03d}.", month=number, **words),
         )
     ]
     return Scenario(pair, reconciliation, delivered(rows) | closing(pick, reconciliation))
@@ -259,7 +282,9 @@ def vocabulary(pick: Pick) -> Vocabulary:
         ),
         accounts=pick([["1090"], ["1090", "1090", "9999", "4000", "8990"], list(ACCOUNTS)]),
         lags=pick([[0], [0, 1], [0, 0, 1, 4, -1]]),
-        keys=pick([["K1", "K1", "K2", None], ["K1"], ["K1", "k1", "K1a", "K-1"]]),
+        keys=pick(
+            [["K1", "K1", "K2", None], ["K1"], ["K1", "k1", "K1a", "K-1"], MANGLED]
+        ),
         fine=pick([["0"], ["0"], ["0", "0.000000000001", "0.00004"]]),
     )
 
@@ -402,8 +427,31 @@ def _mirror(
         right["functional_amount"] = pick(ROUNDED)(row["amount"]) * signs + pick([0, 0, CENT])
     wrong = pick([None, None, *right])
     found |= {column: value for column, value in right.items() if column != wrong}
+    if pick(words.slips):
+        column = pick(sorted(TEXT_KEYS & right.keys()) or [None])
+        if column is not None and right[column] is not None:
+            found[column] = _slip(pick, right[column])
     _receive(pick, found, words)
     return found
+
+
+def _slip(pick: Pick, name: str) -> str:
+    """A reference as somebody writes it who has it before them."""
+    return str(
+        pick(
+            [
+                name.lower(),
+                name.replace("-", "/"),
+                name.replace("0", ""),
+                name.replace("0", "O"),
+                name[:-1] + "7",
+                name[:-1],
+                f"{name}X",
+                name[:-2] + name[-1] + name[-2:-1],
+                f"ref. {name}",
+            ]
+        )
+    )
 
 
 def _reversal(pick: Pick, row: Row) -> Row:

@@ -25,6 +25,14 @@ def explain(row: Row) -> str:
     return said
 
 
+def suggested(row: Row) -> str:
+    """A sentence, after a blank, on what a person may match an open line with; else nothing."""
+    if row["match_ref"] is None or row["other_period"] is None:
+        return ""
+    why = f" ({row['reason']})" if row["reason"] else ""
+    return f" Pass {row['pass']} suggests {_against(row)}{why}."
+
+
 def _own(row: Row) -> str:
     named = _line(row["amount"], row["currency"], row["ref"], row["feed"], row["period"])
     if row["group_member"] and row["group_count"] > 1:

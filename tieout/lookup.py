@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from tieout.explanation import explain
+from tieout.explanation import explain, suggested
 from tieout.formats.catalogue import format_of
 from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
 from tieout.lines.columns import COMMON, columns
@@ -231,7 +231,8 @@ def _sentence(outcome: str, row: Mapping[str, Any], match: Match | None) -> str:
     if outcome == "break":
         return explain(row)
     if outcome == "timing":
-        return f"Not matched yet; its counterpart may still come until {row['due_on']}."
+        waiting = f"Not matched yet; its counterpart may still come until {row['due_on']}."
+        return waiting + suggested(row)
     if outcome == "duplicate":
         return "Delivered before with the same content; counted once, here as a duplicate."
     other = f"{row['counterpart']} ({row['counterpart_feed']})" if row["counterpart"] else "itself"

@@ -14,7 +14,7 @@ from itertools import chain
 
 from tieout.engine.duck import Engine, session
 from tieout.errors import TieoutError
-from tieout.matching import passes
+from tieout.matching import alike, passes
 from tieout.matching.columns import outcomes
 from tieout.matching.inputs import (
     SIDES,
@@ -127,17 +127,27 @@ def _publish(
     days: Sequence[date] | None,
     publisher: Publisher,
 ) -> ReconcileReport:
-    timing = workplace.settings.reconciliations[name].timing_days
+    reconciliation = workplace.settings.reconciliations[name]
+    timing = reconciliation.timing_days
     schema = outcomes("usage" in side_kinds(workplace, name).values())
     table = f"outcomes/{name}"
-    touched = None if days is None else [f"{day:{DAY_FORMAT}}" for day in days]
-    prior = workplace.register.heads(table, touched)
-    kept = [] if touched is None else workplace.store.paths(prior.values())
-    engine.view("prior_outcome", kept, schema)
+
+    def show_published(view: str, days: Sequence[date]) -> None:
+        heads = workplace.register.heads(table, [f"{day:{DAY_FORMAT}}" for day in days])
+        engine.view(view, workplace.store.paths(heads.values()), schema)
+
     variance = passes.variance_class(side_kinds(workplace, name)["source"])
     engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1], variance=variance)
-    stale = list(prior) if touched is None else touched
-    filled = engine.table("outcome_days")["period"].to_list() if days is None else days
+    show_published("near_outcome", alike.days_around(reconciliation, days or ()))
+    suggested = alike.suggest(engine, reconciliation)
+    if days is None:
+        stale = list(workplace.register.heads(table))
+        filled = engine.table("outcome_days")["period"].to_list()
+        show_published("prior_outcome", ())
+    else:
+        filled = sorted({*days, *suggested})
+        stale = [f"{day:{DAY_FORMAT}}" for day in filled]
+        show_published("prior_outcome", filled)
     frames = chain.from_iterable(
         engine.batches("outcomes_of_day", workplace.settings.limits.batch_rows, day=day)
         for day in filled
