@@ -50,7 +50,8 @@ def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
                 "conservation",
                 "Adds the published statement up and counts the accepted lines again: received = "
                 "not in the file + quarantined + duplicates + accepted; accepted = matched + in "
-                "transit + timing + breaks + unexplained; accepted = lines in scope - duplicates.",
+                "transit + timing + breaks + unexplained; accepted = lines in scope - duplicates; "
+                "of a chain, accepted = the sum of its answers.",
                 conservation,
             ),
             Check(
@@ -99,6 +100,11 @@ def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) 
                 difference -= _figure(one, part)
             if difference != Figure():
                 wrong.append(f"{_named(one)}: {whole} is off by {_told(difference, one)}")
+        if "answers" in one:
+            given_answers = (_read(figure) for figure in one["answers"].values())
+            difference = _figure(one, "accepted") - sum(given_answers, Figure())
+            if difference != Figure():
+                wrong.append(f"{_named(one)}: {_told(difference, one)} have no answer")
         key = (one["period"], one["side"], one["entity"], one["currency"])
         difference = _figure(one, "accepted") - rest.pop(key, Figure())
         if difference != Figure():
@@ -160,7 +166,10 @@ def _accepted_again(workplace: Workplace, name: str, days: Sequence[str]) -> dic
 
 
 def _figure(one: Statement, row: str) -> Figure:
-    given = one["rows"][row]
+    return _read(one["rows"][row])
+
+
+def _read(given: Mapping[str, Any]) -> Figure:
     return Figure(given["count"], Decimal(given["amount"]))
 
 

@@ -1,7 +1,8 @@
 -- grain: one source line of the first link with the outcome of the whole chain
--- inputs: first_outcome (of the days to work), second_outcome (of all days); of several deliveries
---   of a line the first counts: repeats and contradictions name the line itself as counterpart
--- output: rows in the order they are published
+-- inputs: first_outcome (of the days to work), second_outcome (of all days), billed_line,
+--   credited_cycle; $last_day (timing of the first link); of several deliveries of a line the first
+--   counts: repeats and contradictions name the line itself as counterpart
+-- output: rows in the order they are published; every line but a duplicate has one answer
 SELECT
     first_outcome.side,
     first_outcome.feed,
@@ -65,7 +66,17 @@ SELECT
     first_outcome.reason,
     first_outcome.score,
     first_outcome.decision,
-    CAST(NULL AS VARCHAR) AS answer
+    CASE
+        WHEN first_outcome.outcome = 'duplicate' THEN NULL
+        WHEN first_outcome.outcome <> 'matched' THEN 'not_billed'
+        WHEN coalesce(second_outcome.outcome, 'open') <> 'matched' THEN 'billed_not_booked'
+        WHEN credited_cycle.meter IS NOT NULL THEN 'credited'
+        WHEN
+            billed_line.period > first_outcome.period + CAST($last_day AS INTEGER)
+            OR billed_line.service_start > first_outcome.period
+            THEN 'billed_late'
+        ELSE 'billed_and_booked'
+    END AS answer
 FROM first_outcome
 LEFT JOIN second_outcome
     ON
@@ -79,6 +90,18 @@ LEFT JOIN second_outcome
             OR second_outcome.counterpart_feed <> second_outcome.feed
             OR second_outcome.counterpart <> second_outcome.line_id
         )
+LEFT JOIN billed_line
+    ON
+        first_outcome.outcome = 'matched'
+        AND first_outcome.counterpart_feed = billed_line.feed
+        AND first_outcome.counterpart = billed_line.line_id
+LEFT JOIN credited_cycle
+    ON
+        billed_line.entity = credited_cycle.entity
+        AND billed_line.currency = credited_cycle.currency
+        AND billed_line.subscription_ref = credited_cycle.subscription_ref
+        AND billed_line.meter = credited_cycle.meter
+        AND billed_line.service_start = credited_cycle.service_start
 WHERE first_outcome.side = 'source'
 ORDER BY
     first_outcome.period, first_outcome.side, first_outcome.feed, first_outcome.line_id,

@@ -129,8 +129,13 @@ def _age(one: Outcome, last: date) -> str:
     return ">90"
 
 
-def chain(first: Sequence[Outcome], second: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """What became of every source line of the first link, through the second.
+def chain(
+    first: Sequence[Outcome],
+    second: Sequence[Outcome],
+    invoices: Iterable[Mapping[str, Any]],
+    last_day: int,
+) -> list[dict[str, Any]]:
+    """What became of every source line of the first link, through the second, and its answer.
 
     A source line matched by the first link with a line that the second takes as its source shares
     that line's fate; one matched with a line that the second does not know misses its target.
@@ -158,7 +163,49 @@ def chain(first: Sequence[Outcome], second: Sequence[Outcome]) -> list[dict[str,
         else:
             why = {"break_class": fate["break_class"], "due_on": fate["due_on"]}
             found.append(_led_on(one) | {"outcome": "open"} | why)
+    billed = first_deliveries(invoices)
+    for one in found:
+        if one["outcome"] != "duplicate":
+            one["answer"] = _answer(one, billed, last_day)
     return found
+
+
+def first_deliveries(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Of the deliveries of a line, the one that counts, by feed and line."""
+    in_order = sorted(
+        rows, key=lambda r: (r["received_on"], r["extract_sha256"], r["row_number"]), reverse=True
+    )
+    return {(row["feed"], row["line_id"]): row for row in in_order}
+
+
+def _answer(
+    one: Outcome, billed: Mapping[tuple[str, str], Mapping[str, Any]], last_day: int
+) -> str:
+    """What is said of a usage record, from what became of it in the chain."""
+    is_linked = one.get("counterpart") is not None and one.get("residual") is not None
+    if one["outcome"] == "open":
+        return "billed_not_booked" if is_linked else "not_billed"
+    line = billed[one["counterpart_feed"], one["counterpart"]]
+    cycle = _cycle(line)
+    if None not in cycle:
+        of_cycle = [
+            other
+            for other in billed.values()
+            if _cycle(other) == cycle and other.get("line_type") != "tax"
+        ]
+        credited = any(other.get("line_type") == "credit" for other in of_cycle)
+        if credited and sum(other["amount"] for other in of_cycle) == 0:
+            return "credited"
+    due = one["period"] + timedelta(days=last_day)
+    begins = line.get("service_start")
+    if line["period"] > due or (begins is not None and begins > one["period"]):
+        return "billed_late"
+    return "billed_and_booked"
+
+
+def _cycle(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    names = ("entity", "currency", "subscription_ref", "meter", "service_start")
+    return tuple(line.get(name) for name in names)
 
 
 def _contradicts(one: Outcome) -> bool:

@@ -25,6 +25,15 @@ def explain(row: Row) -> str:
     return said
 
 
+def answer_text(row: Row) -> str:
+    """What a chain says of a line, as a sentence and a blank; nothing where it is no chain."""
+    if row["answer"] is None:
+        return ""
+    if row["answer"] == "not_billed" and row["break_class"] == "late_usage":
+        return "Not billed: it came late. "
+    return f"{_ANSWERS[row['answer']]}. "
+
+
 def suggested(row: Row) -> str:
     """A sentence, after a blank, on what a person may match an open line with; else nothing."""
     if row["match_ref"] is None or row["other_period"] is None:
@@ -216,6 +225,14 @@ def _late_usage(row: Row) -> str:
         f"had been issued without it; it is not billed."
     )
 
+
+_ANSWERS = {
+    "billed_and_booked": "Billed and booked",
+    "billed_late": "Billed late, and booked",
+    "credited": "Billed, booked and credited since",
+    "billed_not_booked": "Billed, not booked",
+    "not_billed": "Not billed",
+}
 
 _SENTENCES: dict[str, Callable[[Row], str]] = {
     "missing_in_target": _missing_in_target,

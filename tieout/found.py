@@ -18,7 +18,7 @@ class LineOutcome:
 
     `outcome` is matched, timing, break or duplicate; `counterpart` the line_id of the line matched
     with (or the nearest, or the first of several), `match_count` how many lines the match has, this
-    one included, and `explanation` a sentence.
+    one included, `answer` what a chain says of the line, and `explanation` a sentence.
     """
 
     reconciliation: str
@@ -33,6 +33,7 @@ class LineOutcome:
     cleared_on: date | None
     due_on: date | None
     residual: Decimal | None
+    answer: str | None
     explanation: str
 
 

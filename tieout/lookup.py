@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from tieout.explanation import explain, suggested
+from tieout.explanation import answer_text, explain, suggested
 from tieout.formats.catalogue import format_of
 from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
 from tieout.lines.columns import COMMON, columns
@@ -223,7 +223,8 @@ def _outcome(name: str, row: Mapping[str, Any], through: date, match: Match | No
         cleared_on=row["cleared_on"],
         due_on=row["due_on"],
         residual=row["residual"],
-        explanation=_sentence(outcome, row, match),
+        answer=row["answer"],
+        explanation=answer_text(row) + _sentence(outcome, row, match),
     )
 
 

@@ -24,6 +24,8 @@ STATEMENT_ROWS = (
     "breaks",
     "unexplained",
 )
+ANSWERS = ("billed_and_booked", "billed_late", "credited", "billed_not_booked", "not_billed")
+"""What a chain says of a source line; the first three are of lines that are matched to its end."""
 OPEN_ITEM_ROWS = ("opening", "new", "cleared", "closing")
 AGES = ("0-1", "2-7", "8-30", "31-90", ">90")
 """Age bands of open items, in days."""
@@ -87,7 +89,8 @@ class Statement:
     `rows` has every name of STATEMENT_ROWS, `open_items` every one of OPEN_ITEM_ROWS, `ageing`
     every one of AGES; `completeness` is the matched share of what was received, in percent, by
     count and by absolute amount (100.00 where nothing was due); `delivery` counts delivery breaks
-    by class.
+    by class. `answers` has every name of ANSWERS for the statement of a chain and adds up to the
+    accepted lines; it is None for any other.
     """
 
     reconciliation: str
@@ -101,6 +104,7 @@ class Statement:
     ageing: dict[str, Figure]
     completeness: dict[str, Decimal]
     delivery: dict[str, Figure] = field(default_factory=dict)
+    answers: dict[str, Figure] | None = None
 
     @property
     def holds(self) -> bool:
@@ -113,6 +117,7 @@ class Statement:
         def figures(part: dict[str, Figure]) -> dict[str, object]:
             return {name: figure.as_json(self.currency) for name, figure in part.items()}
 
+        told = {} if self.answers is None else {"answers": figures(self.answers)}
         return {
             "reconciliation": self.reconciliation,
             "period": str(self.period),
@@ -125,6 +130,7 @@ class Statement:
             "ageing": figures(self.ageing),
             "completeness": {k: f"{v:.2f}" for k, v in self.completeness.items()},
             "delivery": figures(self.delivery),
+            **told,
         }
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from tieout.model import (
     AGES,
     ALL_ENTITIES,
+    ANSWERS,
     OPEN_ITEM_ROWS,
     STATEMENT_ROWS,
     Figure,
@@ -28,7 +29,7 @@ from tieout.model import (
 from tieout.money import NO_CURRENCY
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register.records import NewPublication
-from tieout.statement_inputs import reading
+from tieout.statement_inputs import base_of, reading
 from tieout.workplace import Workplace
 
 STATEMENTS = {
@@ -66,11 +67,15 @@ def statements_of(
             books[_key(row)].explain(row)
         for row in engine.table("statement_open_items").iter_rows(named=True):
             books[_key(row)].roll(row)
+        chained = base_of(workplace, name) != name
+        if chained:
+            for row in engine.table("statement_answers").iter_rows(named=True):
+                books[_key(row)].answer(row)
         deliveries = engine.table("delivery_breaks")
     _add_delivery(books, deliveries)
     found: dict[Period, list[Statement]] = {period: [] for period in periods}
     for key in sorted(books, key=lambda k: (k.period, k.entity, k.currency, _SIDE_ORDER[k.side])):
-        found[key.period].append(books[key].statement(name, key))
+        found[key.period].append(books[key].statement(name, key, chained=chained))
     return found
 
 
@@ -157,6 +162,7 @@ class _Book:
     classes: defaultdict[str, Figure] = field(default_factory=_figures)
     rolled: defaultdict[str, Figure] = field(default_factory=_figures)
     delivery: defaultdict[str, Figure] = field(default_factory=_figures)
+    answers: defaultdict[str, Figure] = field(default_factory=_figures)
     received_weight: Decimal = Decimal(0)
     matched_weight: Decimal = Decimal(0)
 
@@ -178,7 +184,11 @@ class _Book:
         """Take in a figure of the roll-forward."""
         self.rolled[str(row["figure"])] += _figure(row)
 
-    def statement(self, name: str, key: _Key) -> Statement:
+    def answer(self, row: Mapping[str, object]) -> None:
+        """Take in a figure of what a chain says."""
+        self.answers[str(row["answer"])] += _figure(row)
+
+    def statement(self, name: str, key: _Key, *, chained: bool) -> Statement:
         """The statement; duplicates are those in one extract and those in a later one."""
         came, became = self.came, self.became
         again = became["duplicates"]
@@ -217,6 +227,7 @@ class _Book:
                 "amount": _share(self.matched_weight, self.received_weight),
             },
             delivery=dict(sorted(self.delivery.items())),
+            answers={one: self.answers[one] for one in ANSWERS} if chained else None,
         )
 
 

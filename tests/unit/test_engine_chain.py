@@ -76,6 +76,7 @@ def lines(pick: Pick, links: Mapping[str, Any], words: Vocabulary) -> Iterator[R
             for column in ("customer_ref", "invoice_ref"):
                 name = pick(["K1", "K2", None])
                 row[column] = name and words.prefix + name
+    found += _credits(pick, found)
     kinds = {"source": "invoice", "target": "ledger"}
     pair, link = "invoice_to_ledger", links["booked"]
     postings = [
@@ -89,9 +90,24 @@ def lines(pick: Pick, links: Mapping[str, Any], words: Vocabulary) -> Iterator[R
     yield from ({name: value for name, value in row.items() if name != "side"} for row in postings)
 
 
+def _credits(pick: Pick, found: Sequence[Row]) -> list[Row]:
+    """Credits of some invoice lines, in full or in part, with an invoice of a day or two later."""
+    found_credits = []
+    for number, row in enumerate(found):
+        if row["feed"] == "billing" and pick([False, False, True]):
+            amount = -row["amount"] / pick([1, 1, 1, 2])
+            day = row["period"] + timedelta(days=pick([0, 1, 2]))
+            own = {"amount": amount, "line_type": "credit", "window": str(day), "period": day}
+            own |= {"line_id": f"{row['line_id']}C{number}", "received_on": day}
+            found_credits.append(row | own)
+    return found_credits
+
+
 def expected_of(way: Way) -> list[dict[str, Any]]:
     first, second = (reference.reconcile(way.links[name], worlds.FEEDS, way.rows) for name in LINKS)
-    return reference_statement.chain(first, second)
+    invoices = [row for row in way.rows if row["feed"] == "billing"]
+    timing = way.links["billed"]["timing_days"]
+    return reference_statement.chain(first, second, invoices, timing[1])
 
 
 def follow(world: World, run: str) -> None:

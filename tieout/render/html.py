@@ -118,7 +118,7 @@ def _css(row: Row) -> str:
     found = any(cell and (cell.count or cell.amount) for cell in row.cells)
     words = [
         "strong" if row.name in _STRONG else "",
-        "section" if row.name in ("opening", "completeness") else "",
+        "section" if row.name in ("billed_and_booked", "opening", "completeness") else "",
         row.part if row.part in ("class", "age") else "",
         "nonzero" if row.name in ("unexplained", "not_in_file") and found else "",
     ]

@@ -13,6 +13,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from tieout.model import (
     AGES,
     ALL_ENTITIES,
+    ANSWERS,
     BREAK_CLASSES,
     OPEN_ITEM_ROWS,
     Figure,
@@ -57,7 +58,8 @@ class Cell:
 class Row:
     """One row of a statement; `cells` has one entry a side shown, None where it says nothing.
 
-    `part` is rows, class, open_items, age, completeness or delivery; `depth` the indentation.
+    `part` is rows, class, answer, open_items, age, completeness or delivery; `depth` is the
+    indentation.
     """
 
     part: str
@@ -132,6 +134,7 @@ def rows(pair: Pair) -> list[Row]:
         shown.append(_figures("rows", name, sides, lambda s: s.rows))
         if name == "breaks":
             shown += _named("class", 2, sides, lambda s: s.breaks_by_class)
+    shown += _answers(sides)
     for name in OPEN_ITEM_ROWS:
         shown.append(_figures("open_items", name, sides, lambda s: s.open_items))
     shown += _named("age", 2, sides, lambda s: s.ageing)
@@ -234,6 +237,35 @@ def _named(
         label = f"{name} days old" if part == "age" else name
         shown.append(Row(part, name, label, depth, cells))
     return shown
+
+
+def answers_sentence(pair: Pair) -> str:
+    """What a chain says of the records accepted, counted; empty for any other statement."""
+    for side in pair.sides:
+        if side.answers is not None and side.rows["accepted"].count:
+            told = [f"{f.count:,} {_words(n)}" for n, f in side.answers.items() if f.count]
+            first, *more = told or ["none has an answer"]
+            accepted = count_of(side.rows["accepted"].count, "accepted record")
+            are = "is" if first.startswith("1 ") else "are"
+            said = ", ".join([first.replace(" ", f" {are} ", 1) if told else first, *more])
+            return f"Of {accepted} {said}."
+    return ""
+
+
+def _answers(sides: Sequence[Statement]) -> list[Row]:
+    """All answers of a chain, also those that none was given; nothing for any other statement."""
+    if all(side.answers is None for side in sides):
+        return []
+    shown = []
+    for name in ANSWERS:
+        figures = [None if side.answers is None else side.answers[name] for side in sides]
+        cells = tuple(None if f is None else Cell(f.count, f.amount) for f in figures)
+        shown.append(Row("answer", name, f"answer: {_words(name)}", 1, cells))
+    return shown
+
+
+def _words(name: str) -> str:
+    return name.replace("_not_", "_but_not_").replace("_", " ")
 
 
 def _completeness(sides: Sequence[Statement]) -> Row:

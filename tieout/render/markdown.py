@@ -15,6 +15,7 @@ from tieout.render.layout import (
     Pair,
     Row,
     amount_cell_text,
+    answers_sentence,
     brief_amount,
     count_of,
     count_text,
@@ -109,7 +110,9 @@ def escaped(text: str) -> str:
 def _pair(pair: Pair) -> str:
     sides = [side.side for side in pair.sides]
     heads = ["", *(f"{side} {figure}" for side in sides for figure in ("count", "amount"))]
-    return table(heads, [_cells(pair, row) for row in rows(pair)], words=1)
+    said = answers_sentence(pair)
+    shown = table(heads, [_cells(pair, row) for row in rows(pair)], words=1)
+    return f"{shown}\n{said}\n" if said else shown
 
 
 def _cells(pair: Pair, row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from tieout.model import Statement
@@ -11,6 +12,7 @@ from tieout.render.layout import (
     Row,
     aligned,
     amount_cell_text,
+    answers_sentence,
     count_of,
     count_text,
     pairs,
@@ -19,7 +21,7 @@ from tieout.render.layout import (
 )
 
 WIDTH = 100
-_BLANK_BEFORE = frozenset({"opening", "completeness"})
+_BLANK_BEFORE = frozenset({"billed_and_booked", "opening", "completeness"})
 
 
 def statements(given: Iterable[Statement]) -> str:
@@ -32,7 +34,8 @@ def _pair(pair: Pair) -> str:
     if max(len(line) for line in table) > WIDTH and len(pair.sides) > 1:
         table = [line for side in pair.sides for line in [*_table(Pair((side,))), ""]][:-1]
     title = printable(pair.title)
-    lines = [title, "=" * len(title), *table, *_what_fails(pair)]
+    answers = textwrap.wrap(answers_sentence(pair), WIDTH)
+    lines = [title, "=" * len(title), *table, *answers, *_what_fails(pair)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
