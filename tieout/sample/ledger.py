@@ -100,11 +100,8 @@ def posting_id(journal: pl.Expr, line: pl.Expr) -> pl.Expr:
     return journal + pl.lit("-") + line.cast(pl.String)
 
 
-def write_ledger(
-    business: Business, out: Path, day: date, postings: pl.DataFrame, flaws: Flaws = FLAWLESS
-) -> int:
-    """Write the ERP's extract of a day; return its rows."""
-    rows = _in_functional_currency(business, postings)
+def write_ledger(out: Path, day: date, rows: pl.DataFrame, flaws: Flaws = FLAWLESS) -> int:
+    """Write the ERP's extract of a day, legs `in_functional_currency`; return its rows."""
     debits = rows.select(
         currency=chosen(CURRENCIES, pl.col("currency")), amount=pl.col("amount").clip(0)
     )
@@ -116,7 +113,7 @@ def yen_rate(business: Business, day: date) -> int:
     return YEN_RATE + draw_one(day.toordinal(), key(business.seed, "yen"), 12_001) - 6_000
 
 
-def _in_functional_currency(business: Business, postings: pl.DataFrame) -> pl.DataFrame:
+def in_functional_currency(business: Business, postings: pl.DataFrame) -> pl.DataFrame:
     """Adds `rate` (1e-8) and `functional` (hundredths): yen in the books of the American entity.
 
     Each leg is rounded; the first leg of a journal takes what rounding leaves.

@@ -208,10 +208,10 @@ class _Company:
 
     def _keep_books(self, day: date) -> None:
         legs = self._postings.take(day, pl.Schema(postings.LEGS))
-        legs = self._sent("erp", day, legs)
+        # A leg sent twice is no part of its journal twice: amounts come before that.
+        legs = self._sent("erp", day, ledger.in_functional_currency(self._business, legs))
         flaws = self._flaws("erp", day)
-        rows = ledger.write_ledger(self._business, self._out, day, legs, flaws)
-        self._report.wrote("erp", rows)
+        self._report.wrote("erp", ledger.write_ledger(self._out, day, legs, flaws))
 
     def _sent(self, feed: str, day: date, rows: pl.DataFrame) -> pl.DataFrame:
         sent = sent_again(self._plan, feed, day, rows)

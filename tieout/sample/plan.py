@@ -23,6 +23,9 @@ DUE_DAYS: Final = 10
 LATE_DAYS: Final = 7
 """Days after its payout on which a late journal is posted: past every window."""
 _MANY: Final = 1 << 31
+_SUMS_FIRST: Final = 2
+_SUMS_EVERY: Final = 7
+"""Of the payouts of the Stripe accounts, in order: so far apart are those with sums."""
 
 STRIPE_BREAKS: Final = (
     "missing_in_target",
@@ -47,6 +50,8 @@ ADYEN_BREAKS: Final = (
     "batch_out_of_balance",
     "sequence_gap",
 )
+SUMS: Final = ("ambiguous", "summed")
+"""Payments posted in sums: with several explanations, or with one (no break; a search finds it)."""
 LEDGER_BREAKS: Final = (
     "missing_in_target",
     "amount_mismatch",
@@ -112,11 +117,14 @@ def make_plan(business: Business) -> Plan:
     ]
     # The first of a month has the provider's fee row, which is compared by batch.
     by_line = [(feed, day) for day in days if day.day > 1 for feed in STRIPE]
+    in_sums = [(f"sums {feed}", day) for feed, day in by_line[_SUMS_FIRST::_SUMS_EVERY]]
+    by_line = [slot for n, slot in enumerate(by_line) if n % _SUMS_EVERY != _SUMS_FIRST]
     by_batch = [(account, day) for day in days for account in ADYEN]
     by_batch = [slot for number, slot in enumerate(by_batch) if number % 4 != 3]
     billed = [("usage", day) for day in days if business.bills_usage(day) and business.weekly > 1]
     injections = [
         *_in_turn(business, by_line, STRIPE_BREAKS),
+        *_in_turn(business, in_sums, SUMS),
         *_in_turn(business, by_batch, ADYEN_BREAKS),
         *_in_turn(business, [("postings", day) for day in days], LEDGER_BREAKS),
         *_in_turn(business, [("receivable", day) for day in days], RECEIVABLE_BREAKS),

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from tieout.sample import adyen, stripe
+from tieout.sample import adyen, stripe, sums
 from tieout.sample.breaks import broken
 from tieout.sample.business import Business
 from tieout.sample.company import ADYEN, MARKETS, MERCHANT_ACCOUNTS
@@ -39,6 +39,9 @@ def stripe_day(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a Stripe account's payout, and their journals."""
     rows = stripe.payout_rows(business, feed, day, moved)
+    in_sums = plan.at(f"sums {feed}", day)
+    if in_sums is not None:
+        return _in_sums(business, feed, day, rows, in_sums, labels)
     injection = plan.at(feed, day)
     charges = rows.filter(pl.col("category") == "charge")["txn"]
     victim = charges[injection.nth % charges.len()] if injection and charges.len() else None
@@ -60,6 +63,24 @@ def stripe_day(
     done = broken(injection, journals, int(spared["row"].item()), part)
     _label(labels, injection, stripe_lines(spared, part), done.legs)
     return rows, done.journals
+
+
+def _in_sums(
+    business: Business,
+    feed: str,
+    day: date,
+    rows: pl.DataFrame,
+    injection: Injection,
+    labels: Labels,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A payout of which a few charges are posted in sums, and no break beside that."""
+    rows = stripe.with_payout(rows, feed, day)
+    chosen = sums.posted_in_sums(business, feed, day, rows, injection)
+    together = [txn for one in chosen for txn, *_ in one]
+    singly = stripe.postings(business, feed, day, rows.filter(~pl.col("txn").is_in(together)))
+    summed = sums.sum_postings(feed, day, chosen)
+    sums.label_sums(labels, chosen, summed)
+    return rows, pl.concat([corrected(business, day, feed, singly, []), summed])
 
 
 def _out_of_balance(
