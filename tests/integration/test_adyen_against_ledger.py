@@ -1,46 +1,54 @@
-"""Adyen's batches against a ledger written for them: exact, then with one error at a time.
+"""Adyen's batch 380 against ledgers in three styles: exact, then with mistakes put in.
 
-The expected figures are summed here from the file with Python's csv module, and held to what is
-published of it (220 settled, 6 refunds, a payout of 55,308.07).
+The expected figures and ids are made in tests/adyen_batch.py from the file itself, and held to what
+is published of it (220 settled, 6 refunds, a payout of 55,308.07).
 """
 
 from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests import adyen_batch
+from tests.adyen_batch import BATCH_380, CLASSES, FIELDS, Label, Ledger, Mistake
 from tieout.breaks import breaks
 from tieout.extracts import take_in
 from tieout.lines.ingest import refresh_lines
 from tieout.matching.reconcile import reconcile
 from tieout.model import Break, Statement
-from tieout.periods import Period
+from tieout.periods import Period, windows_between
 from tieout.statement import statements
+from tieout.waterfall import Waterfall, of_period
 from tieout.workplace import Workplace
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "adyen"
-BATCH_380 = REAL / "settlement_detail_report_batch_380.csv"
-NAME = "settlement_to_ledger"
-JANUARY = Period(date(2021, 1, 1), date(2021, 1, 31))
+NAME = "adyen_to_ledger"
+SPAN = Period(date(2021, 1, 1), date(2021, 2, 28))
 CONFIGURATION = """
 company: Adyen against a ledger
-calendar: {start: 2021-01-01}
-entities: {NL: {name: Company NL, currency: USD, known_as: [YOURCOMPANY_ACCOUNT]}}
-accounts: {"*": {"1090": clearing, "6855": fee, "1800": bank}}
+calendar: {{start: 2021-01-01}}
+entities:
+  NL: {{name: Company NL, currency: USD, known_as: [YOURCOMPANY_ACCOUNT]}}
+  DE: {{name: Company DE, currency: EUR}}
+accounts: {{"*": {accounts}}}
 feeds:
-  adyen: {format: adyen_settlement_detail, location: "adyen/adyen_{date}.csv"}
-  ledger: {format: ledger_csv, location: "ledger/ledger_{date}.csv"}
+  adyen: {{format: adyen_settlement_detail, location: "adyen/adyen_{{date}}.csv"}}
+  ledger: {{format: ledger_csv, location: "ledger/ledger_{{date}}.csv"}}
 reconciliations:
-  settlement_to_ledger:
+  adyen_to_ledger:
+    timing_days: [-1, 5]
+{sides}
+"""
+ON_CLEARING = """
     source: {feeds: [adyen]}
     target: {feeds: [ledger], where: {account_class: [clearing]}}
-    timing_days: [-1, 5]
     passes:
       - name: by_line
         shape: one_to_one
@@ -48,159 +56,194 @@ reconciliations:
       - name: by_batch
         shape: many_to_one
         key: {source: [settlement_batch, component], target: [batch_ref, component]}
+      # Where one line of a batch is wrong, what is left of the batch is no group of that sum.
+      - name: by_search
+        shape: subset_sum
+        key: {source: [settlement_batch], target: [batch_ref]}
+"""
+ON_BANK = """
+    source: {feeds: [adyen], where: {category: [charge, refund, fee]}}
+    target: {feeds: [ledger], where: {account_class: [bank]}}
+    passes:
+      - name: whole
+        shape: many_to_one
+        key: {source: [settlement_batch], target: [batch_ref]}
 """
 
 pytestmark = pytest.mark.skipif(
-    not BATCH_380.exists(), reason=f"the real extracts are not beside the project ({REAL})"
+    not BATCH_380.exists(), reason=f"the real extracts are not beside the project ({BATCH_380})"
 )
 
-Posting = dict[str, str]
+
+@dataclass(frozen=True)
+class Style:
+    """How a ledger posts, and the reconciliation for it."""
+
+    ledger: Callable[[], Ledger]
+    sides: str
+    account_class: str
 
 
-def expected() -> dict[str, Decimal]:
-    """What the batch comes to by category, from the file itself."""
-    sums = dict.fromkeys(("charge", "refund", "fee", "payout"), Decimal(0))
-    with BATCH_380.open(newline="") as file:
-        for row in csv.DictReader(file):
-            net = Decimal(row["Net Credit (NC)"] or 0) - Decimal(row["Net Debit (NC)"] or 0)
-            gross = Decimal(row["Gross Credit (GC)"] or 0) - Decimal(row["Gross Debit (GC)"] or 0)
-            kind = {"Settled": "charge", "Refunded": "refund", "MerchantPayout": "payout"}
-            category = kind.get(row["Type"], "fee")
-            if category in ("charge", "refund"):
-                sums[category] += gross
-                sums["fee"] += net - gross
-            else:
-                sums[category] += net
-    return sums
+STYLES = {
+    "line": Style(adyen_batch.by_line, ON_CLEARING, "clearing"),
+    "category": Style(adyen_batch.by_batch_and_category, ON_CLEARING, "clearing"),
+    "lump": Style(adyen_batch.as_one_lump, ON_BANK, "bank"),
+}
+MISTAKES: list[tuple[Mistake, str]] = [
+    (adyen_batch.off_by_a_cent, "fee"),
+    (adyen_batch.off_by_a_cent, "charge"),
+    (adyen_batch.left_out, "refund"),
+    (adyen_batch.posted_twice, "payout"),
+    (adyen_batch.on_a_wrong_account, "charge"),
+    (adyen_batch.on_an_unknown_account, "charge"),
+    (adyen_batch.in_another_currency, "refund"),
+    (adyen_batch.in_another_entity, "payout"),
+    (adyen_batch.in_the_next_month, "fee"),
+    (adyen_batch.too_late, "charge"),
+    (adyen_batch.of_another_batch, "payout"),
+]
+ALL_MISTAKES = [
+    (style, mistake, category) for style in ("line", "category") for mistake, category in MISTAKES
+] + [("lump", mistake, "lump") for mistake in {mistake: None for mistake, _ in MISTAKES}]
 
 
-def postings() -> list[Posting]:
-    """One clearing posting a category, and its other side."""
-    contra = {"charge": "1200", "refund": "1200", "fee": "6855", "payout": "1800"}
-    rows = []
-    for category, amount in expected().items():
-        for account, signed in (("1090", amount), (contra[category], -amount)):
-            rows.append(
-                {
-                    "line_id": f"380-{category}-{account}",
-                    "posting_date": "2021-01-07",
-                    "journal_ref": f"J380-{category}",
-                    "batch_ref": "380",
-                    "category": category,
-                    "entity": "NL",
-                    "account": account,
-                    "currency": "USD",
-                    "amount": str(signed),
-                }
-            )
-    return rows
+@dataclass(frozen=True)
+class Worked:
+    """What came of a ledger."""
+
+    statements: list[Statement]
+    breaks: list[Break]
+    waterfalls: list[Waterfall]
+
+    @property
+    def found(self) -> Counter[Label]:
+        """The breaks, each as a label would say it."""
+        return Counter((b.break_class, b.side, b.line_id) for b in self.breaks)
 
 
-def clearing(rows: list[Posting], category: str) -> Posting:
-    """The clearing posting of a category."""
-    return next(r for r in rows if r["category"] == category and r["account"] == "1090")
-
-
-Worked = tuple[list[Statement], list[Break]]
-
-
-def work(folder: Path, rows: list[Posting]) -> Worked:
-    """Reconcile the batch with the ledger rows, in a home of its own."""
-    (folder / "adyen").mkdir(parents=True)
-    (folder / "ledger").mkdir()
-    shutil.copy(BATCH_380, folder / "adyen" / "adyen_2021-01-07.csv")
-    for day, some in (("2021-01-07", rows), ("2021-01-20", [])):
-        with (folder / "ledger" / f"ledger_{day}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(postings()[0]))
-            writer.writeheader()
-            writer.writerows(some)
-    # Both sides go on delivering, so that nothing of the batch can still be answered.
-    header = BATCH_380.read_text().split("\n", 1)[0]
-    (folder / "adyen" / "adyen_2021-01-20.csv").write_text(header + "\n")
-    (folder / "tieout.yaml").write_text(CONFIGURATION)
+def work(folder: Path, style: Style, ledger: Ledger) -> Worked:
+    """Reconcile the batch with a ledger, in a home of its own."""
+    _write(folder, ledger)
+    shown = "{" + ", ".join(f'"{a}": {c}' for a, c in CLASSES.items()) + "}"
+    configuration = CONFIGURATION.format(accounts=shown, sides=style.sides.strip("\n"))
+    (folder / "tieout.yaml").write_text(configuration)
     with Workplace.open(folder / "tieout.yaml", folder / "home") as workplace:
-        windows = [f"2021-01-{day:02d}" for day in range(1, 32)]
+        windows = windows_between(SPAN.first, SPAN.last, "day")
         for feed in ("adyen", "ledger"):
             found = {e.window for e in take_in(workplace, feed, windows)}
             reports = refresh_lines(workplace, feed, sorted(found), run_id="test")
             assert {r.status for r in reports} == {"published"}
         reconcile(workplace, NAME, run_id="test")
-        return statements(workplace, NAME, JANUARY), breaks(workplace, NAME, JANUARY)
+        return Worked(
+            statements(workplace, NAME, SPAN),
+            breaks(workplace, NAME, SPAN),
+            of_period(workplace, NAME, SPAN),
+        )
+
+
+def _write(folder: Path, ledger: Ledger) -> None:
+    """The extracts of both sides; they go on until nothing can still be answered."""
+    (folder / "adyen").mkdir(parents=True)
+    (folder / "ledger").mkdir()
+    shutil.copy(BATCH_380, folder / "adyen" / "adyen_2021-01-07.csv")
+    header = BATCH_380.read_text().split("\n", 1)[0]
+    (folder / "adyen" / "adyen_2021-02-20.csv").write_text(header + "\n")
+    days = {"2021-02-20", *(row["posting_date"] for row in ledger.rows)}
+    for day in days:
+        with (folder / "ledger" / f"ledger_{day}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, FIELDS)
+            writer.writeheader()
+            writer.writerows(row for row in ledger.rows if row["posting_date"] == day)
+
+
+def assert_explained(worked: Worked, style: Style, ledger: Ledger) -> None:
+    """Statements hold, and waterfalls lead from the file's sum to the ledger's, to the cent."""
+    assert all(s.holds for s in worked.statements)
+    targets: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in ledger.rows:
+        if CLASSES.get(row["account"]) == style.account_class:
+            targets[row["entity"], row["currency"]] += Decimal(row["amount"])
+    by_place = {(one.entity, one.currency): one for one in worked.waterfalls}
+    assert by_place.keys() == targets.keys() | {("NL", "USD")}
+    counted = {line_id for lines in ledger.covers.values() for line_id in lines}
+    source = adyen_batch.total(n for n in adyen_batch.source_lines() if n.line_id in counted)
+    for place, one in by_place.items():
+        assert one.unexplained == 0
+        assert one.total("target").amount == targets[place]
+        assert one.total("source").amount == (source if place == ("NL", "USD") else 0)
 
 
 def test_the_file_is_what_is_said_of_it() -> None:
-    sums = expected()
+    lines = adyen_batch.source_lines()
+    sums = {c: adyen_batch.total(n for n in lines if n.category == c) for c in adyen_batch.CONTRA}
     assert sums["charge"] + sums["refund"] == Decimal("55735.80")
     assert sums["fee"] == Decimal("-389.63") - Decimal("38.10")
     assert sums["payout"] == Decimal("-55308.07")
-    assert sum(sums.values()) == 0
+    assert adyen_batch.total(lines) == 0
+    assert Counter(n.category for n in lines)["charge"] == 220
+    assert adyen_batch.as_one_lump().posting("lump")["amount"] == "55308.07"
 
 
-def test_batch_380_ties_out_to_zero(tmp_path: Path) -> None:
-    found, differences = work(tmp_path, postings())
-    assert differences == []
-    source = next(s for s in found if s.side == "source")
-    target = next(s for s in found if s.side == "target")
-    # Every row with a gross amount is a charge or refund line; those with fees a fee line too.
-    assert (
-        source.rows["matched_in_transit"].count + source.rows["matched"].count
-        == source.rows["received"].count
+@pytest.mark.parametrize("name", STYLES)
+def test_batch_380_ties_out_to_zero(tmp_path: Path, name: str) -> None:
+    style = STYLES[name]
+    ledger = style.ledger()
+    worked = work(tmp_path, style, ledger)
+    assert worked.breaks == []
+    assert_explained(worked, style, ledger)
+    source, target = (
+        next(s for s in worked.statements if s.side == side) for side in ("source", "target")
     )
-    assert source.rows["accepted"].amount == 0
-    assert target.rows["matched"].count == 4
-    assert target.rows["accepted"].amount == 0
-    for statement in found:
-        assert statement.holds
+    covered = [line_id for lines in ledger.covers.values() for line_id in lines]
+    assert source.rows["matched"].count == len(covered)
+    assert target.rows["matched"].count == len(ledger.covers)
+    for statement in (source, target):
         assert statement.completeness == {"count": 100, "amount": 100}
+    (waterfall,) = worked.waterfalls
+    assert {step.kind for step in waterfall.steps} == {"source", "target"}
 
 
-def fee_off_by_a_cent(rows: list[Posting]) -> None:
-    posting = clearing(rows, "fee")
-    posting["amount"] = str(Decimal(posting["amount"]) - Decimal("0.01"))
+@pytest.mark.parametrize(("name", "mistake", "category"), ALL_MISTAKES)
+def test_a_mistake_is_found_classed_and_nothing_else(
+    tmp_path: Path, name: str, mistake: Mistake, category: str
+) -> None:
+    style = STYLES[name]
+    ledger = style.ledger()
+    expected = mistake(ledger, ledger.posting(category))
+    worked = work(tmp_path, style, ledger)
+    assert worked.found == Counter(expected)
+    assert_explained(worked, style, ledger)
 
 
-def refund_missing(rows: list[Posting]) -> None:
-    rows.remove(clearing(rows, "refund"))
-
-
-def payout_twice(rows: list[Posting]) -> None:
-    rows.append(clearing(rows, "payout") | {"line_id": "again", "journal_ref": "J-again"})
-
-
-def charge_on_a_fee_account(rows: list[Posting]) -> None:
-    clearing(rows, "charge")["account"] = "6855"
-
-
-def charge_on_an_unknown_account(rows: list[Posting]) -> None:
-    clearing(rows, "charge")["account"] = "7777"
+def test_all_mistakes_at_once_are_told_apart(tmp_path: Path) -> None:
+    """Line by line: each mistake with a posting of its own."""
+    style = STYLES["line"]
+    ledger = style.ledger()
+    expected: set[Label] = set()
+    spare = [r for r in ledger.rows if r["line_id"] in ledger.covers and r["line_ref"]]
+    for mistake, category in MISTAKES:
+        wanted = "charge" if category == "payout" else category
+        posting = next(r for r in spare if r["category"] == wanted)
+        spare = [r for r in spare if r["line_ref"] != posting["line_ref"]]
+        expected |= mistake(ledger, posting)
+    worked = work(tmp_path, style, ledger)
+    assert worked.found == Counter(expected)
+    assert_explained(worked, style, ledger)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "source_class", "source_count", "target_class", "figure"),
+    ("mistake", "category", "figure"),
     [
-        (fee_off_by_a_cent, "fee_variance", None, "fee_variance", "0.01 USD"),
-        (refund_missing, "missing_in_target", 6, None, "USD"),
-        (payout_twice, None, 0, "duplicate_in_target", "-55,308.07 USD"),
-        (charge_on_a_fee_account, "account_mismatch", 220, None, "account 6855"),
-        (charge_on_an_unknown_account, "unmapped_account", 220, None, "account 7777"),
+        (adyen_batch.off_by_a_cent, "fee", "0.01 USD"),
+        (adyen_batch.posted_twice, "payout", "-55,308.07 USD"),
+        (adyen_batch.on_a_wrong_account, "charge", "account 6855"),
+        (adyen_batch.on_an_unknown_account, "charge", "account 7777"),
     ],
 )
-def test_an_error_is_found_and_classed(
-    tmp_path: Path,
-    spoil: Callable[[list[Posting]], None],
-    source_class: str | None,
-    source_count: int | None,
-    target_class: str | None,
-    figure: str,
+def test_the_sentence_names_the_figure(
+    tmp_path: Path, mistake: Mistake, category: str, figure: str
 ) -> None:
-    rows = postings()
-    spoil(rows)
-    found, differences = work(tmp_path, rows)
-    by_side = {side: [b for b in differences if b.side == side] for side in ("source", "target")}
-    assert {b.break_class for b in by_side["source"]} == ({source_class} if source_class else set())
-    assert {b.break_class for b in by_side["target"]} == ({target_class} if target_class else set())
-    if source_count is not None:
-        assert len(by_side["source"]) == source_count
-    assert len(by_side["target"]) == (1 if target_class else 0)
-    assert all(figure in b.explanation for b in differences)
-    assert all(s.holds for s in found)
+    style = STYLES["category"]
+    ledger = style.ledger()
+    mistake(ledger, ledger.posting(category))
+    assert all(figure in b.explanation for b in work(tmp_path, style, ledger).breaks)
