@@ -1,13 +1,11 @@
--- grain: one delivery of a line that a waterfall is about: every line of a period
--- inputs: outcome; $first_day, $last_day
+-- grain: one line that a waterfall is about, for every period it is in
+-- inputs: waterfall_line, period_asked
 -- output: table focus
 CREATE OR REPLACE TEMP TABLE focus AS
 SELECT
-    side,
-    feed,
-    line_id,
-    extract_sha256,
-    row_number,
-    received_on
-FROM outcome
-WHERE period BETWEEN $first_day AND $last_day
+    period_asked.first_day,
+    period_asked.last_day,
+    waterfall_line.rid
+FROM period_asked
+INNER JOIN waterfall_line
+    ON waterfall_line.period BETWEEN period_asked.first_day AND period_asked.last_day

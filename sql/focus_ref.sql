@@ -1,35 +1,33 @@
--- grain: one delivery of a line that a waterfall is about: it carries the reference, or answers a
---   source line that does
--- inputs: outcome, carrier (feed, line_id of the lines that carry the reference)
+-- grain: one line that a waterfall is about: it carries the reference, or answers a source line
+--   that does
+-- inputs: waterfall_line, carrier (feed, line_id of those that carry it), period_asked (one)
 -- output: table focus
 CREATE OR REPLACE TEMP TABLE focus AS
 WITH carrying AS (
-    SELECT outcome.*
-    FROM outcome
-    INNER JOIN carrier ON outcome.feed = carrier.feed AND outcome.line_id = carrier.line_id
+    SELECT waterfall_line.*
+    FROM waterfall_line
+    SEMI JOIN carrier
+        ON waterfall_line.feed = carrier.feed AND waterfall_line.line_id = carrier.line_id
+),
+
+inside AS (
+    SELECT rid
+    FROM carrying
+    UNION
+    SELECT waterfall_line.rid
+    FROM waterfall_line
+    SEMI JOIN carrying
+        ON
+            carrying.side = 'source'
+            AND carrying.outcome = 'matched'
+            AND waterfall_line.pass = carrying.pass
+            AND waterfall_line.match_ref = carrying.match_ref
+    WHERE waterfall_line.side = 'target' AND waterfall_line.outcome = 'matched'
 )
 
 SELECT
-    side,
-    feed,
-    line_id,
-    extract_sha256,
-    row_number,
-    received_on
-FROM carrying
-UNION
-SELECT
-    outcome.side,
-    outcome.feed,
-    outcome.line_id,
-    outcome.extract_sha256,
-    outcome.row_number,
-    outcome.received_on
-FROM outcome
-SEMI JOIN carrying
-    ON
-        carrying.side = 'source'
-        AND carrying.outcome = 'matched'
-        AND outcome.pass = carrying.pass
-        AND outcome.match_ref = carrying.match_ref
-WHERE outcome.side = 'target' AND outcome.outcome = 'matched'
+    period_asked.first_day,
+    period_asked.last_day,
+    inside.rid
+FROM inside
+CROSS JOIN period_asked

@@ -1,100 +1,147 @@
--- grain: one step from the source amount to the target amount, by entity and currency
--- inputs: outcome (of all days that matches of the focus reach), focus; $source_through,
---   $target_through (last day delivered of a side)
--- output: rows entity, currency, step (source, open_source, residual, elsewhere, open_target,
---   target), label (component, timing or break class, pass), lines, amount; in every match the
---   sources, its residual and the targets add up, so source and steps lead to target
-WITH judged AS (
+-- grain: one step from the source amount to the target amount, by period, entity and currency
+-- inputs: waterfall_line (of all days that matches of the focus reach), focus, pass_label,
+--   functional (currency of an entity)
+-- output: rows first_day, last_day, entity, currency, step (source, open_source, residual,
+--   elsewhere, converted, open_target, target), label (component, timing or break class, name of a
+--   residual), lines, amount; in every match the sources, its residual and the targets add up, so
+--   source and steps lead to target; a match of several currencies leaves something in each, which
+--   is converted, and its residual is in the entity's own currency
+WITH inside AS (
     SELECT
-        outcome.side,
-        outcome.entity,
-        outcome.currency,
-        outcome.component,
-        outcome.outcome,
-        outcome.pass,
-        outcome.match_ref,
-        CAST(outcome.amount AS DECIMAL(38, 12)) AS amount,
-        outcome.residual,
-        CASE
-            WHEN
-                outcome.due_on
-                > CASE WHEN outcome.side = 'source' THEN $target_through ELSE $source_through END
-                THEN 'timing'
-            ELSE outcome.break_class
-        END AS open_as,
-        focus.line_id IS NOT NULL AS inside
-    FROM outcome
-    LEFT JOIN focus
-        ON
-            outcome.side = focus.side
-            AND outcome.feed = focus.feed
-            AND outcome.line_id = focus.line_id
-            AND outcome.extract_sha256 = focus.extract_sha256
-            AND outcome.row_number = focus.row_number
-            AND outcome.received_on = focus.received_on
-    WHERE outcome.outcome <> 'duplicate'
+        focus.first_day,
+        focus.last_day,
+        waterfall_line.*
+    FROM focus
+    INNER JOIN waterfall_line ON focus.rid = waterfall_line.rid
 ),
 
 touched AS (
     SELECT DISTINCT
+        first_day,
+        last_day,
         pass,
         match_ref
-    FROM judged
-    WHERE outcome = 'matched' AND inside
+    FROM inside
+    WHERE outcome = 'matched'
+),
+
+mixed AS (
+    SELECT
+        pass,
+        match_ref
+    FROM waterfall_line
+    WHERE outcome = 'matched'
+    GROUP BY pass, match_ref
+    HAVING min(currency) <> max(currency)
 ),
 
 joined AS (
-    SELECT judged.*
-    FROM judged
-    SEMI JOIN touched ON judged.pass = touched.pass AND judged.match_ref = touched.match_ref
-    WHERE judged.outcome = 'matched'
+    SELECT
+        touched.first_day,
+        touched.last_day,
+        waterfall_line.side,
+        waterfall_line.entity,
+        waterfall_line.currency,
+        waterfall_line.amount,
+        waterfall_line.residual,
+        mixed.pass IS NOT NULL AS is_mixed,
+        focus.rid IS NOT NULL AS is_inside,
+        CASE
+            WHEN mixed.pass IS NULL THEN waterfall_line.currency
+            ELSE coalesce(functional.currency, waterfall_line.currency)
+        END AS residual_currency,
+        coalesce(waterfall_line.label, pass_label.label, waterfall_line.pass) AS residual_label
+    FROM touched
+    INNER JOIN waterfall_line
+        ON touched.pass = waterfall_line.pass AND touched.match_ref = waterfall_line.match_ref
+    LEFT JOIN focus
+        ON
+            waterfall_line.rid = focus.rid
+            AND touched.first_day = focus.first_day
+            AND touched.last_day = focus.last_day
+    LEFT JOIN mixed ON touched.pass = mixed.pass AND touched.match_ref = mixed.match_ref
+    LEFT JOIN pass_label ON touched.pass = pass_label.pass
+    LEFT JOIN functional ON waterfall_line.entity = functional.entity
+    WHERE waterfall_line.outcome = 'matched'
 ),
 
 step AS (
     SELECT
+        first_day,
+        last_day,
         entity,
         currency,
         side AS step,
         component AS label,
         amount
-    FROM judged
-    WHERE inside
+    FROM inside
     UNION ALL
     SELECT
+        first_day,
+        last_day,
         entity,
         currency,
         'open_' || side AS step,
         open_as AS label,
         CASE WHEN side = 'source' THEN -amount ELSE amount END AS amount
-    FROM judged
-    WHERE inside AND outcome = 'open'
+    FROM inside
+    WHERE outcome = 'open'
     UNION ALL
     SELECT
+        first_day,
+        last_day,
         entity,
-        currency,
+        residual_currency AS currency,
         'residual' AS step,
-        pass AS label,
+        residual_label AS label,
         residual AS amount
     FROM joined
     WHERE residual <> 0
     UNION ALL
     SELECT
+        first_day,
+        last_day,
         entity,
         currency,
         'elsewhere' AS step,
         side AS label,
         CASE WHEN side = 'source' THEN amount ELSE -amount END AS amount
     FROM joined
-    WHERE NOT inside
+    WHERE NOT is_inside
+    UNION ALL
+    SELECT
+        first_day,
+        last_day,
+        entity,
+        currency,
+        'converted' AS step,
+        'converted' AS label,
+        CASE WHEN side = 'source' THEN -amount ELSE amount END AS amount
+    FROM joined
+    WHERE is_mixed
+    UNION ALL
+    SELECT
+        first_day,
+        last_day,
+        entity,
+        residual_currency AS currency,
+        'converted' AS step,
+        'converted' AS label,
+        -residual AS amount
+    FROM joined
+    WHERE is_mixed AND residual <> 0
 )
 
 SELECT
+    first_day,
+    last_day,
     entity,
     currency,
     step,
-    label,
+    coalesce(label, 'other') AS label,
     count(*) AS lines,
     CAST(sum(amount) AS DECIMAL(38, 12)) AS amount
 FROM step
-GROUP BY entity, currency, step, label
-ORDER BY entity, currency, step, label
+GROUP BY first_day, last_day, entity, currency, step, coalesce(label, 'other')
+HAVING step <> 'converted' OR sum(amount) <> 0
+ORDER BY first_day, last_day, entity, currency, step, coalesce(label, 'other')

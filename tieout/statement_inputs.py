@@ -93,7 +93,7 @@ def reading(
     reconciliation = workplace.settings.reconciliations[base]
     chain = base != name
     with session(workplace.store.root, workplace.settings.limits) as engine:
-        engine.frame("period_asked", _asked(periods))
+        engine.frame("period_asked", asked(periods))
         fine = "usage" in side_kinds(workplace, base).values()
         engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
         stages: tuple[tuple[str, Literal["lines", "duplicates"]], ...] = (
@@ -107,7 +107,8 @@ def reading(
         yield engine, delivered_through(workplace, name)
 
 
-def _asked(periods: Sequence[Period]) -> pl.DataFrame:
+def asked(periods: Sequence[Period]) -> pl.DataFrame:
+    """Table period_asked: first_day, last_day; each period once."""
     rows = [(p.first, p.last) for p in sorted(set(periods))]
     schema = {"first_day": pl.Date, "last_day": pl.Date}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -2,8 +2,9 @@
 
 A waterfall is about the lines of a period, or those that carry one reference (a batch, an invoice,
 a payment). Matched lines cancel but for their residual; what is open, or matched with lines outside
-the focus, is a step of its own. Source and steps must lead to the target: what is left is
-unexplained, and would be a fault of the program.
+the focus, is a step of its own; so is what a match of several currencies leaves in each of them.
+Source and steps must lead to the target: what is left is unexplained, and would be a fault of the
+program.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -26,16 +28,17 @@ from tieout.model import Figure
 from tieout.money import plain_amount
 from tieout.periods import DAY_FORMAT, Period
 from tieout.settings import Reconciliation
-from tieout.statement_inputs import delivered_through
+from tieout.statement_inputs import asked, delivered_through
 from tieout.workplace import Workplace
 
-_STEPS = ("source", "open_source", "residual", "elsewhere", "open_target", "target")
+_STEPS = ("source", "open_source", "residual", "elsewhere", "converted", "open_target", "target")
+_PLACE = ("first_day", "last_day", "entity", "currency")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step. `kind` is source or target (a component of either amount), or one of
-    open_source, residual, elsewhere, open_target: what leads from the one to the other.
+    open_source, residual, elsewhere, converted, open_target: what leads from the one to the other.
     """
 
     kind: str
@@ -83,12 +86,19 @@ class Waterfall:
 def of_period(workplace: Workplace, name: str, period: Period) -> list[Waterfall]:
     """Waterfalls of all lines of a period, by entity and currency.
 
-    Raises TieoutError for a chain, which has no amounts of its own on its target side.
+    Raises RequestError for a chain, which has no amounts of its own on its target side.
     """
-    days = {"first_day": period.first, "last_day": period.last}
-    with _reading(workplace, name, period) as engine:
-        engine.run("focus_period", **days)
-        return _waterfalls(workplace, name, str(period), engine)
+    return of_periods(workplace, name, [period])[period]
+
+
+def of_periods(
+    workplace: Workplace, name: str, periods: Sequence[Period]
+) -> dict[Period, list[Waterfall]]:
+    """The same for several periods in one reading; every period asked for is a key."""
+    with _reading(workplace, name, periods) as engine:
+        engine.run("focus_period")
+        found = _waterfalls(name, engine, None)
+    return {period: found.get(period, []) for period in periods}
 
 
 def of_ref(
@@ -99,56 +109,77 @@ def of_ref(
     `carriers` are feed and line_id of the lines that carry it, all of them dated `around`.
     """
     schema = {"feed": pl.String, "line_id": pl.String}
-    with _reading(workplace, name, around) as engine:
+    with _reading(workplace, name, [around]) as engine:
         engine.frame("carrier", pl.DataFrame(carriers, schema=schema, orient="row"))
         engine.run("focus_ref")
-        return _waterfalls(workplace, name, ref, engine)
+        return _waterfalls(name, engine, ref).get(around, [])
+
+
+def has_waterfalls(workplace: Workplace, name: str) -> bool:
+    """Whether a reconciliation has two sides with amounts of their own: a chain has not."""
+    return workplace.settings.reconciliations[name].chain is None
 
 
 @contextmanager
-def _reading(workplace: Workplace, name: str, period: Period) -> Iterator[Engine]:
-    """A session with view outcome: the period's, and as far around it as a match can reach."""
+def _reading(workplace: Workplace, name: str, periods: Sequence[Period]) -> Iterator[Engine]:
+    """A session with what every waterfall is made from: lines of the periods, and of the days
+    around them that a match can reach.
+    """
     reconciliation = workplace.settings.reconciliations.get(name)
     if reconciliation is None or reconciliation.chain:
         what = "is a chain" if reconciliation else "is no reconciliation"
         raise RequestError(f"{name!r} {what}", "name a reconciliation of two sides")
-    reach = timedelta(days=_reach(reconciliation))
-    first = f"{period.first - reach:{DAY_FORMAT}}"
-    last = f"{period.last + reach:{DAY_FORMAT}}"
+    reach = timedelta(days=reach_of(reconciliation))
+    near = {day for period in set(periods) for day in _days_around(period, reach)}
     heads = workplace.register.heads(f"outcomes/{name}")
-    paths = workplace.store.paths(head for day, head in heads.items() if first <= day <= last)
+    paths = workplace.store.paths(head for day, head in heads.items() if day in near)
     fine = "usage" in side_kinds(workplace, name).values()
     with session(workplace.store.root, workplace.settings.limits) as engine:
         engine.view("outcome", paths, outcomes(fine))
+        engine.frame("period_asked", asked(periods))
+        engine.frame("pass_label", _pass_labels(reconciliation))
+        engine.frame("functional", _functional(workplace))
+        engine.run("waterfall_line", **delivered_through(workplace, name).parameters())
         yield engine
 
 
-def _reach(reconciliation: Reconciliation) -> int:
+def _days_around(period: Period, reach: timedelta) -> list[str]:
+    around = Period(period.first - reach, period.last + reach)
+    return [f"{day:{DAY_FORMAT}}" for day in around.days()]
+
+
+def _pass_labels(reconciliation: Reconciliation) -> pl.DataFrame:
+    """What a residual of a pass is called where its outcome does not say."""
+    labels = [(rule.name, rule.tolerance.label) for rule in reconciliation.passes]
+    return pl.DataFrame(labels, schema={"pass": pl.String, "label": pl.String}, orient="row")
+
+
+def _functional(workplace: Workplace) -> pl.DataFrame:
+    """The currency that an entity keeps its books in."""
+    own = [(code, entity.currency) for code, entity in workplace.settings.entities.items()]
+    return pl.DataFrame(own, schema={"entity": pl.String, "currency": pl.String}, orient="row")
+
+
+def reach_of(reconciliation: Reconciliation) -> int:
     """Days that two lines of one match may lie apart; both may be of one side."""
     windows = [reconciliation.timing_days, *(p.days for p in reconciliation.passes if p.days)]
     widest = max(abs(day) for window in windows for day in window)
     return 2 * widest
 
 
-def _waterfalls(workplace: Workplace, name: str, about: str, engine: Engine) -> list[Waterfall]:
-    through = delivered_through(workplace, name).parameters()
-    rows = engine.table("waterfall", **through).sort("entity", "currency").to_dicts()
-    labels = {p.name: p.tolerance.label for p in workplace.settings.reconciliations[name].passes}
-    return [
-        Waterfall(name, about, entity, currency, tuple(_in_order(list(group), labels)))
-        for (entity, currency), group in groupby(rows, lambda r: (r["entity"], r["currency"]))
-    ]
+def _waterfalls(name: str, engine: Engine, about: str | None) -> dict[Period, list[Waterfall]]:
+    found: dict[Period, list[Waterfall]] = {}
+    rows = engine.table("waterfall").sort(_PLACE, maintain_order=True).to_dicts()
+    for (first, last, entity, currency), group in groupby(rows, itemgetter(*_PLACE)):
+        period = Period(first, last)
+        steps = tuple(_in_order(list(group)))
+        one = Waterfall(name, about or str(period), entity, currency, steps)
+        found.setdefault(period, []).append(one)
+    return found
 
 
-def _in_order(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Iterator[Step]:
-    named: dict[tuple[str, str], Figure] = {}
-    for row in rows:
-        label = (
-            labels.get(row["label"], row["label"]) if row["step"] == "residual" else row["label"]
-        )
-        key = row["step"], label or "other"
-        named[key] = named.get(key, Figure()) + Figure(row["lines"], row["amount"])
+def _in_order(rows: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
     for kind in _STEPS:
-        for (step, label), figure in named.items():
-            if step == kind:
-                yield Step(kind, label, figure)
+        for row in rows:
+            if row["step"] == kind:
+                yield Step(kind, row["label"], Figure(row["lines"], row["amount"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from textwrap import dedent
@@ -20,7 +20,7 @@ from tests.scenarios import START, Scenario
 from tieout.model import Figure
 from tieout.periods import Period
 from tieout.render import waterfall as rendering
-from tieout.waterfall import Step, Waterfall, of_period, of_ref
+from tieout.waterfall import Step, Waterfall, of_period, of_periods, of_ref
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 DAYS = [START, START + timedelta(days=4)]
@@ -111,24 +111,122 @@ def test_a_batch_is_explained_with_the_postings_that_answer_it(seed: int) -> Non
     assert sums_of(found) == by_hand(outcomes, inside), scenario.text()
 
 
-def test_a_residual_that_is_not_what_the_lines_leave_is_unexplained(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The last line can fail: outcomes whose residual was changed do not add up."""
+@worlds.examples(3, phases=[Phase.generate])
+@given(SEEDS)
+def test_many_periods_in_one_reading_are_what_each_is_alone(seed: int) -> None:
+    scenario = scenarios.crowd(random.Random(seed).choice, 20)
+    days = [Period(day, day) for day in PERIODS[0].days()[: scenarios.DAYS]]
+    with worlds.world({"small": scenario.reconciliation}) as world:
+        world.deliver(scenario.deliveries)
+        world.reconcile("small")
+        asked = [PERIODS[0], *days, days[0]]
+        found = of_periods(world.workplace, "small", asked)
+        assert list(found) == [PERIODS[0], *days]
+        for period in found:
+            assert found[period] == of_period(world.workplace, "small", period)
+
+
+@pytest.fixture
+def altered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Waterfall]]]:
+    """Waterfalls of the outcomes of a random world, as something made them."""
     scenario = scenarios.crowd(random.Random(4).choice, 40, ["settlement_to_ledger"])
     with worlds.world({"small": scenario.reconciliation}) as world:
         world.deliver(scenario.deliveries)
         world.reconcile("small")
         heads = world.workplace.register.heads("outcomes/small")
-        paths = world.workplace.store.paths(heads.values())
-        changed = pl.read_parquet(paths).with_columns(
-            residual=pl.when(pl.col("outcome") == "matched").then(pl.col("residual") + 1)
-        )
+        outcomes = pl.read_parquet(world.workplace.store.paths(heads.values()))
         beside = world.workplace.store.root / "changed.parquet"
-        changed.cast({"residual": pl.Decimal(38, 12)}).write_parquet(beside)
-        monkeypatch.setattr(type(world.workplace.store), "paths", lambda *_: [str(beside)])
-        found = of_period(world.workplace, "small", PERIODS[0])
+
+        def explain(change: Callable[[pl.DataFrame], pl.DataFrame]) -> list[Waterfall]:
+            changed = change(outcomes)
+            changed.select(outcomes.columns).cast(dict(outcomes.schema)).write_parquet(beside)
+            with monkeypatch.context() as patched:
+                patched.setattr(type(world.workplace.store), "paths", lambda *_: [str(beside)])
+                return of_period(world.workplace, "small", PERIODS[0])
+
+        yield explain
+
+
+def test_a_residual_that_is_not_what_the_lines_leave_is_unexplained(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    """The last line can fail: outcomes whose residual was changed do not add up."""
+    matched = pl.col("outcome") == "matched"
+    one_more = pl.when(matched).then(pl.col("residual") + 1)
+    found = altered(lambda all_: all_.with_columns(residual=one_more))
     assert any(one.unexplained != 0 for one in found)
+
+
+def pair(
+    entity: str, source: tuple[str, str], target: tuple[str, str], **more: Any
+) -> list[Mapping[str, Any]]:
+    """The two lines of one match, each with its currency and amount."""
+    both = {
+        "entity": entity,
+        "received_on": START,
+        "period": START,
+        "component": "charge",
+        "outcome": "matched",
+        "pass": "by_hand",
+        "match_ref": "s",
+        "residual": Decimal(0),
+    }
+    return [
+        {**both, "side": "source", "feed": "psp", "line_id": "s", **_money(source), **more},
+        {**both, "side": "target", "feed": "erp", "line_id": "t", **_money(target)},
+    ]
+
+
+def _money(given: tuple[str, str]) -> dict[str, Any]:
+    return {"amount": Decimal(given[0]), "currency": given[1]}
+
+
+def steps_of(found: Iterable[Waterfall]) -> dict[str, dict[str, str]]:
+    return {
+        one.currency: {f"{s.kind} {s.label}": f"{s.figure.amount:.2f}" for s in one.steps}
+        for one in found
+    }
+
+
+def test_a_residual_has_the_label_that_its_outcome_has(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    """Without one it has that of its pass; a pass that is gone lends its name."""
+    labels = {"rounding: per document, half-up": "rounding: per document, half-up", None: "by_hand"}
+    for label, shown in labels.items():
+        lines = pair("A", ("10", "USD"), ("10.01", "USD"), residual=Decimal("0.01"), label=label)
+        found = altered(lambda all_, lines=lines: pl.DataFrame(lines, all_.schema))
+        assert_explained(found)
+        assert steps_of(found)["USD"][f"residual {shown}"] == "0.01"
+
+
+def test_a_match_of_two_currencies_is_converted_in_each(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    """What it leaves is in the books' own currency: that of the entity."""
+    lines = pair("A", ("100", "EUR"), ("108.12", "USD"), residual=Decimal("0.02"), label="fx")
+    found = altered(lambda all_: pl.DataFrame(lines, all_.schema))
+    assert_explained(found)
+    assert steps_of(found) == {
+        "EUR": {"source charge": "100.00", "converted converted": "-100.00"},
+        "USD": {
+            "residual fx": "0.02",
+            "converted converted": "108.10",
+            "target charge": "108.12",
+        },
+    }
+
+
+def test_a_match_of_two_currencies_does_not_hide_what_another_leaves(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    wrong = [
+        {**line, "match_ref": "other", "line_id": f"other {line['side']}"}
+        for line in pair("A", ("100", "USD"), ("107", "USD"))
+    ]
+    lines = pair("A", ("100", "EUR"), ("108.12", "USD")) + wrong
+    found = altered(lambda all_: pl.DataFrame(lines, all_.schema))
+    assert {one.currency: one.unexplained for one in found} == {"EUR": 0, "USD": 7}
 
 
 def test_the_steps_as_they_are_written() -> None:
