@@ -15,7 +15,7 @@ import dagster as dg
 
 from tieout.model import Break, Figure, Statement
 from tieout.money import text_amount
-from tieout.render import chart, markdown
+from tieout.render import chart, markdown, waterfall, waterfall_chart
 from tieout.render.breaks import largest
 from tieout.render.layout import (
     Cell,
@@ -28,10 +28,13 @@ from tieout.render.layout import (
     rows,
 )
 from tieout.render.sparkline import LONGEST, small_outcomes
+from tieout.waterfall import Waterfall
 
 CHART_DAYS = 31
 _MOST_TABLES = 12
 _MOST_BREAKS = 10
+_MOST_WATERFALLS = 3
+"""Waterfalls drawn in a page, those of the most lines; the others are tables."""
 _NARROW = 28
 """Characters of a line's id in a list: what stands at the end of a row may be cut off."""
 _QUIET = frozenset({"not_in_file", "quarantined", "duplicates", "matched_in_transit", "timing"})
@@ -41,11 +44,16 @@ Metadata = Mapping[str, Any]
 
 
 def statement_page(
-    name: str, day: str, history: Mapping[str, Sequence[Statement]], broken: Sequence[Break]
+    name: str,
+    day: str,
+    history: Mapping[str, Sequence[Statement]],
+    broken: Sequence[Break],
+    waterfalls: Sequence[Waterfall] = (),
 ) -> dict[str, Any]:
-    """The page of one day: what it comes to, its statements and breaks, then the whole of each.
+    """The page of one day: what it comes to, its statements, waterfalls and breaks, then the whole
+    of each.
 
-    `history` holds the statements of the days the chart shows, by day.
+    `history` holds the statements of the days the chart shows, by day; `waterfalls` are the day's.
     """
     given = history[day]
     shown = sorted(
@@ -63,10 +71,17 @@ def statement_page(
     }
     if not shown:
         page["statement"] = "nothing came that counts on this day"
+    steps = sorted(waterfalls, key=_most_steps_first)
+    for one in steps[:_MOST_WATERFALLS]:
+        page[f"{one.entity} {one.currency} waterfall"] = _markdown(waterfall_chart.small(one))
+        page[f"{one.entity} {one.currency} steps"] = _markdown(waterfall.table(one))
     if broken:
         page["breaks by class"] = _markdown(markdown.breaks_by_class(broken))
         page["largest breaks"] = _markdown(_short_breaks(broken))
     title = f"{name}: source lines by day, to {day}"
+    if steps:
+        page["waterfalls, unexplained"] = waterfall.unexplained_text(steps)
+        page["whole waterfalls"] = _markdown(_whole_waterfalls(steps))
     return page | {
         "breaks explained": _markdown(_explained(broken)),
         "whole statement": _markdown(markdown.statements(given) or "Nothing came.\n"),
@@ -169,6 +184,19 @@ def _month_so_far(day: str, history: Mapping[str, Sequence[Statement]]) -> str:
 
 def _most_lines_first(pair: Pair) -> int:
     return -sum(side.rows["received"].count for side in pair.sides)
+
+
+def _most_steps_first(one: Waterfall) -> int:
+    return -(one.total("source") + one.total("target")).count
+
+
+def _whole_waterfalls(given: Sequence[Waterfall]) -> str:
+    """Every waterfall as a table; the first ones with their pictures, which take some room."""
+    drawn = [
+        chart.as_markdown_image(waterfall_chart.chart(one), waterfall.title(one))
+        for one in given[:_MOST_WATERFALLS]
+    ]
+    return "\n\n".join([*drawn, waterfall.tables(given)])
 
 
 def _has_lines(one: Statement) -> bool:

@@ -31,6 +31,7 @@ from tieout.render.workbook import workbook
 from tieout.reports import folder_of, report_name, workbook_name
 from tieout.settings import Settings
 from tieout.statement import STATEMENTS, statements_of
+from tieout.waterfall import has_waterfalls, of_period
 from tieout.workplace import Workplace
 
 ByDay = Mapping[str, Sequence[Statement]]
@@ -80,12 +81,18 @@ def _write_month(workplace: Workplace, month: Period, last: date) -> dict[str, l
         for day in days:
             by_day[str(day)] += found[day]
     broken = [one for name in names for one in breaks(workplace, name, month)]
+    steps = [
+        one
+        for name in names
+        if has_waterfalls(workplace, name)
+        for one in of_period(workplace, name, month)
+    ]
     title = f"{settings.company}, completeness of {month}"
     in_order = [statement for day in days for statement in by_day[str(day)]]
-    page = html.report(of_month, broken, title=title, by_day=in_order)
+    page = html.report(of_month, broken, title=title, by_day=in_order, waterfalls=steps)
     folder = folder_of(workplace.home)
     _write(folder / report_name(str(month)), page.encode())
-    _write(folder / workbook_name(str(month)), workbook(of_month, broken))
+    _write(folder / workbook_name(str(month)), workbook(of_month, broken, steps))
     return by_day
 
 

@@ -29,6 +29,7 @@ from tieout.periods import DAY_FORMAT, Period
 from tieout.settings import Settings
 from tieout.stale import mark_stated, stale_days
 from tieout.statement import STATEMENTS, publish_statements, statements_of
+from tieout.waterfall import Waterfall, has_waterfalls, of_periods
 from tieout.workplace import Workplace
 
 STATEMENT_COLUMNS = {
@@ -97,17 +98,29 @@ def _pages(
     whole = Period(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))
     for one in breaks(workplace, name, whole):
         broken[str(one.period)].append(one)
+    steps = _waterfalls(workplace, name, days)
     history = _history(workplace, name, made, days)
     count = rows_in_all(workplace, f"statements/{name}")
     return {
         day: {
-            **statement_page(name, day, history, broken[day]),
+            **statement_page(name, day, history, broken[day], steps[day]),
             **links(day),
             PARTITION_ROW_COUNT: len(made[day]),
             ROW_COUNT: count,
         }
         for day in days
     }
+
+
+def _waterfalls(
+    workplace: Workplace, name: str, days: Sequence[str]
+) -> Mapping[str, Sequence[Waterfall]]:
+    """From source to target, by day; a chain has nothing of the kind."""
+    if not has_waterfalls(workplace, name):
+        return dict.fromkeys(days, ())
+    asked = [date.fromisoformat(day) for day in days]
+    found = of_periods(workplace, name, [Period(day, day) for day in asked])
+    return {str(period): given for period, given in found.items()}
 
 
 def _history(

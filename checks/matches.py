@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 import polars as pl
@@ -14,7 +14,13 @@ from checks.published import scan
 from checks.scope import DAY, LINE, is_fine, lines_in_scope, published_outcomes
 from tieout.matching.columns import outcomes
 from tieout.settings import Settings
+from tieout.waterfall import reach_of
 from tieout.workplace import Workplace
+
+_ONE_LINE = ["side", "feed", "line_id"]
+_AGAIN = 31
+"""Days around its own on which a line may come again, and is looked for; no longer ago than that,
+for then every check would read all that was ever published."""
 
 
 def match_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
@@ -23,16 +29,33 @@ def match_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
     def consumption(workplace: Workplace, days: Sequence[str]) -> Findings:
         return _consumption(workplace, name, days)
 
+    def one_match(workplace: Workplace, days: Sequence[str]) -> Findings:
+        return _one_match(workplace, name, days)
+
+    # A chain matches nothing itself: it follows what its links matched.
+    matching = (
+        []
+        if settings.reconciliations[name].chain
+        else [
+            Check(
+                "one_match",
+                "Looks the matches of published lines up again, also on the days around: a line is "
+                "in at most one match, and its counterpart is in the same one.",
+                one_match,
+            )
+        ]
+    )
     return checks_of(
         ["matches", name],
         partitions(settings),
         [
+            *matching,
             Check(
                 "consumption",
                 "Counts the lines in scope and their outcomes again: each delivery of a line of "
                 "either side has exactly one outcome, and no outcome is without its line.",
                 consumption,
-            )
+            ),
         ],
     )
 
@@ -48,11 +71,47 @@ def _consumption(workplace: Workplace, name: str, days: Sequence[str]) -> Findin
         "outcomes without a line": made.join(due, on=LINE, how="anti"),
         "lines with several outcomes": _too_many(made, due),
     }
-    counts = {
+    counts = _by_day(counted)
+    return {day: _finding({label: counts[label].get(day, 0) for label in counts}) for day in days}
+
+
+def _one_match(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
+    reach = max(reach_of(workplace.settings.reconciliations[name]), _AGAIN)
+    asked = [date.fromisoformat(day) for day in days]
+    around = {day + timedelta(days=n) for day in asked for n in range(-reach, reach + 1)}
+    all_ = published_outcomes(workplace, name, sorted(map(str, around)))
+    matched = all_.filter(pl.col("outcome") == "matched")
+    own = matched.filter(pl.col("period").is_in(asked))
+    again = matched.group_by(_ONE_LINE).len().filter(pl.col("len") > 1)
+    answered = own.filter(pl.col("counterpart").is_not_null())
+    counted = {
+        "matched lines": own,
+        "lines in several matches": own.join(again, on=_ONE_LINE, how="semi"),
+        "lines whose counterpart is not in their match": answered.join(
+            matched,
+            left_on=["counterpart_feed", "counterpart", "pass", "match_ref"],
+            right_on=["feed", "line_id", "pass", "match_ref"],
+            how="anti",
+        ),
+    }
+    counts = _by_day(counted)
+    return {day: _whole({label: counts[label].get(day, 0) for label in counts}) for day in days}
+
+
+def _whole(counts: Mapping[str, int]) -> Finding:
+    matched, *wrong = counts.values()
+    if not any(wrong):
+        return Finding(True, f"{matched:,} matched lines, each in one match", dict(counts))
+    told = [f"{label}: {counts[label]:,}" for label in list(counts)[1:] if counts[label]]
+    return Finding(False, "; ".join(told), dict(counts))
+
+
+def _by_day(counted: Mapping[str, pl.LazyFrame]) -> dict[str, dict[str, int]]:
+    """Rows of each frame by day."""
+    return {
         label: dict(rows.group_by(DAY).len().collect(engine="streaming").iter_rows())
         for label, rows in counted.items()
     }
-    return {day: _finding({label: counts[label].get(day, 0) for label in counts}) for day in days}
 
 
 def _too_many(made: pl.LazyFrame, due: pl.LazyFrame) -> pl.LazyFrame:

@@ -18,14 +18,20 @@ from checks.published import WINDOW, scan_windows
 from checks.scope import DAY, lines_in_scope, published_outcomes
 from tieout.model import Figure
 from tieout.money import FINE_AMOUNT, text_amount
+from tieout.periods import Period
+from tieout.render.waterfall import table, unexplained_text
 from tieout.settings import Settings
 from tieout.statement import STATEMENTS
+from tieout.waterfall import Waterfall, of_periods
 from tieout.workplace import Workplace
 
 Statement = Mapping[str, Any]
 """A statement as it lies in the file: Statement.as_json()."""
 _Key = tuple[str, str, str, str]
 """Day, side, entity, currency."""
+_NEVER = "no statement of this day is published"
+_MOST_SHOWN = 5
+"""Waterfalls shown beside a finding; those that do not come to zero go first."""
 _EQUATIONS = (
     ("received", ("not_in_file", "quarantined", "duplicates", "accepted")),
     ("accepted", ("matched", "matched_in_transit", "timing", "breaks", "unexplained")),
@@ -42,10 +48,28 @@ def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         found = _published(workplace, name, days)
         return {day: _completeness(found[day]) for day in days}
 
+    def explained(workplace: Workplace, days: Sequence[str]) -> Findings:
+        return _explained_to_zero(workplace, name, days)
+
+    # A chain's target side has no amounts of its own to be led to.
+    to_zero = (
+        []
+        if settings.reconciliations[name].chain
+        else [
+            Check(
+                "waterfall_explains_to_zero",
+                "Leads from the source amount to the target amount again, by entity and currency: "
+                "what matches leave, what is matched with other days, timing and each break class. "
+                "What is left, unexplained, must be zero.",
+                explained,
+            )
+        ]
+    )
     return checks_of(
         ["statements", name],
         partitions(settings),
         [
+            *to_zero,
             Check(
                 "conservation",
                 "Adds the published statement up and counts the accepted lines again: received = "
@@ -90,7 +114,7 @@ def _conservation(workplace: Workplace, name: str, days: Sequence[str]) -> Findi
 
 def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) -> Finding:
     if given is None:
-        return Finding(False, "no statement of this day is published")
+        return Finding(False, _NEVER)
     wrong: list[str] = []
     rest = {key: figure for key, figure in counted.items() if figure != Figure()}
     for one in given:
@@ -118,7 +142,7 @@ def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) 
 
 def _completeness(given: Sequence[Statement] | None) -> Finding:
     if given is None:
-        return Finding(False, "no statement of this day is published")
+        return Finding(False, _NEVER)
     unexplained = [one for one in given if _figure(one, "unexplained") != Figure()]
     broken = [one for one in given if _figure(one, "breaks").count]
     figures = {
@@ -133,6 +157,29 @@ def _completeness(given: Sequence[Statement] | None) -> Finding:
         said = f"explained; {figures['breaks']:,} breaks: {figures['breaks by amount']}"
         return Finding(False, said, figures, severity=Severity.WARN)
     return Finding(True, "every line is explained, none is a break", figures)
+
+
+def _explained_to_zero(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
+    periods = {day: Period(date.fromisoformat(day), date.fromisoformat(day)) for day in days}
+    found = of_periods(workplace, name, list(periods.values()))
+    stated = workplace.register.heads(f"statements/{name}", days)
+    return {
+        day: _to_zero(found[period]) if day in stated else Finding(False, _NEVER)
+        for day, period in periods.items()
+    }
+
+
+def _to_zero(given: Sequence[Waterfall]) -> Finding:
+    wrong = [one for one in given if one.unexplained != 0]
+    figures: dict[str, Any] = {
+        "waterfalls": len(given),
+        "unexplained": unexplained_text(given),
+    }
+    for one in (wrong or given)[:_MOST_SHOWN]:
+        figures[f"{one.entity} {one.currency}"] = dg.MetadataValue.md(table(one))
+    if wrong:
+        return Finding(False, f"unexplained: {figures['unexplained']}", figures)
+    return Finding(True, f"{len(given):,} waterfalls, each down to 0.00", figures)
 
 
 def _classes(given: Sequence[Statement]) -> dict[str, int]:

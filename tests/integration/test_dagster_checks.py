@@ -228,12 +228,15 @@ def test_an_outcome_lost_or_given_twice_fails_consumption(place: Workplace) -> N
     table = "outcomes/card_to_ledger"
     spoil(place, table, lambda frame: frame.tail(frame.height - 1))
     found = checked(place, "matches/card_to_ledger")
-    assert red(found) == {"consumption"}
+    assert red(found) == {"consumption", "one_match"}
     assert found["consumption"].figures["lines without an outcome"].value == 1
+    lone = "lines whose counterpart is not in their match"
+    assert found["one_match"].figures[lone].value == 1
     spoil(place, table, lambda frame: pl.concat([frame, frame.head(1), frame.head(1)]))
     found = checked(place, "matches/card_to_ledger")
-    assert red(found) == {"consumption"}
+    assert red(found) == {"consumption", "one_match"}
     assert found["consumption"].figures["lines with several outcomes"].value == 3
+    assert found["one_match"].figures["lines in several matches"].value == 3
     assert found["consumption"].description.endswith("; lines with several outcomes: 3")
     assert red(checked(place, "matches/card_to_ledger", SECOND)) == set()
 
@@ -263,6 +266,36 @@ def test_a_file_delivered_again_under_the_next_name_has_outcomes_of_its_own(tmp_
                 2 * lines,
                 lines,
             )
+
+
+def test_a_line_that_another_days_match_also_took_fails_one_match(place: Workplace) -> None:
+    """A line of the first day came again for the second day, and was matched there as well."""
+    table = "outcomes/card_to_ledger"
+    head = place.register.heads(table, [FIRST])[FIRST]
+    line = pl.read_parquet(place.store.paths([head])).filter(pl.col("side") == "target").head(1)
+    again = line.with_columns(match_ref=pl.lit("another"), period=pl.lit(DAYS[1]))
+    spoil(place, table, lambda frame: pl.concat([frame, again]), SECOND)
+    found = checked(place, "matches/card_to_ledger")
+    assert red(found) == {"one_match"}
+    assert found["one_match"].description == "lines in several matches: 1"
+
+
+def test_a_waterfall_that_does_not_come_to_zero_fails(place: Workplace) -> None:
+    """A cent of residual that the lines of the match do not leave."""
+    cent = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("0.01")).otherwise(pl.lit("0"))
+    cents = cent.cast(pl.Decimal(38, 12)).alias("residual")
+    spoil(place, "outcomes/card_to_ledger", lambda frame: frame.with_columns(cents))
+    found = checked(place, "statements/card_to_ledger")
+    assert red(found) == {"waterfall_explains_to_zero"}
+    finding = found["waterfall_explains_to_zero"]
+    assert finding.severity is dg.AssetCheckSeverity.ERROR
+    said = f"-0.01 USD (card_to_ledger, {FIRST}, SC)"
+    assert finding.figures["unexplained"].value == said
+    assert finding.description == f"unexplained: {said}"
+    assert "unexplained" in finding.figures["SC USD"].value
+    green = checked(place, "statements/card_to_ledger", SECOND)["waterfall_explains_to_zero"]
+    assert green.passed
+    assert green.figures["unexplained"].value == "0.00"
 
 
 def test_an_outcome_without_a_line_fails_consumption(place: Workplace) -> None:
@@ -331,4 +364,5 @@ def test_a_day_never_stated_is_not_green(place: Workplace) -> None:
     assert red(checked(place, "statements/card_to_ledger", unknown)) == {
         "conservation",
         "completeness",
+        "waterfall_explains_to_zero",
     }

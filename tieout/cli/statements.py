@@ -29,6 +29,7 @@ from tieout.render import breaks as breaks_rendering
 from tieout.render import html, markdown, report, text, workbook
 from tieout.render.layout import count_of, pairs
 from tieout.statement import statements, statements_of
+from tieout.waterfall import Waterfall, has_waterfalls, of_period
 from tieout.workplace import Workplace
 
 FORMATS = ("text", "json", "markdown", "html", "xlsx")
@@ -52,8 +53,8 @@ class _Asked:
     entity: str | None
     currency: str | None
 
-    def wants(self, one: Statement | Break) -> bool:
-        """Whether a statement or break belongs to the entity and currency asked for.
+    def wants(self, one: Statement | Break | Waterfall) -> bool:
+        """Whether a statement, break or waterfall belongs to the entity and currency asked for.
 
         What a sender states for all entities belongs to each of them.
         """
@@ -91,7 +92,8 @@ def statement(
 
     Both sides of a reconciliation stand beside each other; `unexplained` is 0, or the page says so.
     With --format json stdout is one JSON array with an object for each reconciliation, entity,
-    currency and side, always an array; amounts are text. html and xlsx include the breaks.
+    currency and side, always an array; amounts are text. html and xlsx include the
+    breaks and the waterfalls.
     """
     form = form or _form_of(output, FORMATS)
     if form == "xlsx" and output is None and is_terminal():
@@ -201,15 +203,31 @@ def _render(
     if form == "markdown":
         return markdown.statements(found)
     if form == "xlsx":
-        return workbook.workbook(found, _breaks(workplace, asked))
+        return workbook.workbook(found, _breaks(workplace, asked), _waterfalls(workplace, asked))
     if form == "html":
         title = f"{workplace.settings.company}: completeness {asked.period}"
         by_day = _by_day(workplace, asked) if asked.period.is_month else []
-        return html.report(found, _breaks(workplace, asked), title=title, by_day=by_day)
+        return html.report(
+            found,
+            _breaks(workplace, asked),
+            title=title,
+            by_day=by_day,
+            waterfalls=_waterfalls(workplace, asked),
+        )
     shown = text.statements(found)
     if len(pairs(found)) > 1:
         return f"{report.text(found)}\n{report.does_it_hold(found)}\n\n\n{shown}"
     return shown
+
+
+def _waterfalls(workplace: Workplace, asked: _Asked) -> list[Waterfall]:
+    return [
+        one
+        for each in asked.names
+        if has_waterfalls(workplace, each)
+        for one in of_period(workplace, each, asked.period)
+        if asked.wants(one)
+    ]
 
 
 def _by_day(workplace: Workplace, asked: _Asked) -> list[Statement]:

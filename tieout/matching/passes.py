@@ -107,6 +107,21 @@ def _run(engine: Engine, number: int, rule: Pass, days: tuple[int, int]) -> None
     )
 
 
+def prove_consumption(engine: Engine) -> None:
+    """See that every line is in at most one match, and every match is whole.
+
+    Raises TieoutError otherwise, before anything is published.
+    """
+    found = engine.table("consumed_twice")
+    if found.is_empty():
+        return
+    told = [f"{feed} {line} is {problem}" for feed, line, problem in found.head(3).iter_rows()]
+    raise TieoutError(
+        f"a line may be in one match only, and {found.height:,} are not: {'; '.join(told)}",
+        "nothing was published; this is a fault of the program: report it with `tieout --version`",
+    )
+
+
 def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) -> None:
     """Give every line in scope that no pass took a break class, the finest key first."""
     variance = variance_class(source_kind)

@@ -116,6 +116,7 @@ def _match(
         passes.run_pass(engine, number, rule, reconciliation.timing_days)
     progress(f"{name}: why not", len(rules), len(rules) + 1)
     passes.diagnose(engine, reconciliation, side_kinds(workplace, name)["source"])
+    passes.prove_consumption(engine)
     progress(f"{name}: done", len(rules) + 1, len(rules) + 1)
 
 

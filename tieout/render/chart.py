@@ -47,7 +47,7 @@ def outcomes(given: Sequence[Statement], title: str, side: SideName = "source") 
     sums = ", ".join(f"{sum(days[d][name] for d in shown):,} {label}" for name, label, _ in LAYERS)
     axis = [(0, "0"), (1, f"{top:,}")] if top else [(0, "0")]
     body = [*_grid(axis), *paths, *_day_names(shown), *legend]
-    return _picture(title, f"{side} lines by day: {sums}", body)
+    return picture(title, f"{side} lines by day: {sums}", body)
 
 
 def completeness(points: Mapping[date, Decimal], title: str) -> str:
@@ -67,7 +67,7 @@ def completeness(points: Mapping[date, Decimal], title: str) -> str:
     axis = [(0, f"{floor}%"), (1, "100%")]
     body = [*_grid(axis), line, f'<g fill="{colour}">', *dots, "</g>", *_day_names(shown)]
     said = f"lowest {percent_text(lowest)}" if shown else "no days"
-    return _picture(title, f"completeness by day: {said}", body)
+    return picture(title, f"completeness by day: {said}", body)
 
 
 def as_markdown_image(svg: str, title: str) -> str:
@@ -102,16 +102,19 @@ def _bars(days: Sequence[Mapping[str, int]], top: int) -> list[str]:
     ]
 
 
-def _picture(title: str, description: str, body: Sequence[str]) -> str:
+def picture(
+    title: str, description: str, body: Sequence[str], *, height: int = _HEIGHT, left: int = _LEFT
+) -> str:
+    """An SVG picture with its title above the body, which is SVG text, escaped where it must be."""
     name, said = escape(printable(title)), escape(printable(description))
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-            f' width="{_WIDTH}" height="{_HEIGHT}" role="img"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
+            f' width="{_WIDTH}" height="{height}" role="img"'
             ' font-family="system-ui, sans-serif" font-size="11" fill="#333">',
             f"<title>{name}</title><desc>{said}</desc>",
-            f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
-            f'<text x="{_LEFT}" y="16" font-size="13" font-weight="600">{name}</text>',
+            f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
+            f'<text x="{left}" y="16" font-size="13" font-weight="600">{name}</text>',
             *body,
             "</svg>",
         ]

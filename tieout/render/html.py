@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from tieout.model import Break, Statement
 from tieout.money import text_amount
-from tieout.render import chart
+from tieout.render import chart, waterfall, waterfall_chart
 from tieout.render.breaks import by_class, largest
 from tieout.render.layout import (
     Pair,
@@ -31,11 +31,13 @@ from tieout.render.layout import (
     rows,
 )
 from tieout.render.report import COLUMNS, does_it_hold, entries, is_clear
+from tieout.waterfall import Waterfall
 
 MOST_BREAKS = 2_000
 """Breaks listed in a page; a browser has to open it. The CSV has all of them."""
 
-
+MOST_PICTURES = 60
+"""Waterfalls drawn in a page; every one has its table."""
 _STRONG = frozenset({"received", "accepted", "unexplained", "closing"})
 
 
@@ -57,17 +59,28 @@ class _Table:
     failing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """A waterfall as the page shows it; rows are class, label, count and amount as text."""
+
+    title: str
+    picture: Markup | None
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
 def report(
     given: Sequence[Statement],
     breaks: Sequence[Break],
     *,
     title: str,
     by_day: Sequence[Statement] = (),
+    waterfalls: Sequence[Waterfall] = (),
 ) -> str:
     """The whole page as text (write it as UTF-8).
 
     `by_day` are the statements of single days, for the charts of a month; a chart is drawn for each
-    reconciliation among them. At most 2,000 breaks, the largest, are listed.
+    reconciliation among them. At most 2,000 breaks, the largest, are listed; of the waterfalls all
+    are listed, and the first 60 drawn.
     """
     return _template().render(
         title=title,
@@ -82,6 +95,7 @@ def report(
         breaks=largest(breaks, MOST_BREAKS),
         left_out=max(0, len(breaks) - MOST_BREAKS),
         charts=_charts(by_day),
+        waterfalls=[_steps(one, drawn=n < MOST_PICTURES) for n, one in enumerate(waterfalls)],
     )
 
 
@@ -111,6 +125,18 @@ def _table(pair: Pair) -> _Table:
     ]
     sides = tuple(side.side for side in pair.sides)
     return _Table(pair.title, pair.anchor, sides, tuple(shown), tuple(failing))
+
+
+def _steps(one: Waterfall, *, drawn: bool) -> _Steps:
+    shown = []
+    for row in waterfall.rows(one):
+        css = "strong" if row.is_total else ""
+        if row.part == "unexplained" and row.figure.amount:
+            css += " nonzero"
+        count = f"{row.figure.count:,}" if row.figure.count else ""
+        shown.append((css, row.label, count, text_amount(row.figure.amount, one.currency)))
+    picture = Markup(waterfall_chart.chart(one)) if drawn else None  # noqa: S704 - escaped there
+    return _Steps(waterfall.title(one), picture, tuple(shown))
 
 
 def _css(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""The workbook: Summary, Statements, Breaks and Open items, for those who work on in a spreadsheet.
+"""The workbook: Summary, Statements, Breaks, Open items and Waterfall, for work in a spreadsheet.
 
 Text from data stays text: no formula, no link, whatever it begins with. An amount is a number only
 where a spreadsheet's 15 digits hold it exactly, else text that shows every digit. The same figures
@@ -22,6 +22,8 @@ from tieout.render.breaks import COLUMNS as BREAK_COLUMNS
 from tieout.render.breaks import is_formula, largest
 from tieout.render.layout import Cell, entity_text, pairs, rows, whole_percent
 from tieout.render.report import COLUMNS, does_it_hold, entries
+from tieout.render.waterfall import rows as waterfall_rows
+from tieout.waterfall import Waterfall
 
 MOST_BREAKS = 100_000
 """Breaks in a workbook; the CSV has all of them."""
@@ -33,8 +35,13 @@ _KEYS = ("reconciliation", "period", "entity", "currency", "side")
 Value = str | int | Decimal | date | None
 
 
-def workbook(given: Sequence[Statement], breaks: Sequence[Break]) -> bytes:
-    """The whole workbook as bytes of an xlsx file; breaks the largest first, at most 100,000."""
+def workbook(
+    given: Sequence[Statement], breaks: Sequence[Break], waterfalls: Sequence[Waterfall] = ()
+) -> bytes:
+    """The whole workbook as bytes of an xlsx file; breaks the largest first, at most 100,000.
+
+    The sheet of waterfalls is there where any are given.
+    """
     out = io.BytesIO()
     options = {
         "in_memory": True,
@@ -49,6 +56,8 @@ def workbook(given: Sequence[Statement], breaks: Sequence[Break]) -> bytes:
         _statements(sheets, given)
         _breaks(sheets, breaks)
         _open_items(sheets, given)
+        if waterfalls:
+            _waterfalls(sheets, waterfalls)
     return out.getvalue()
 
 
@@ -231,3 +240,23 @@ def _open_items(sheets: _Sheets, given: Sequence[Statement]) -> None:
             sheets.write(sheet, n, 5 + 2 * place, figure.count)
             sheets.money(sheet, n, 6 + 2 * place, figure.amount, one.currency)
     sheet.autofilter(0, 0, max(1, len(given)), len(heads) - 1)
+
+
+def _waterfalls(sheets: _Sheets, given: Sequence[Waterfall]) -> None:
+    """Every row of every waterfall, one below the other; the last of each is unexplained."""
+    heads = [*_KEYS[:4], "part", "step", "count", "amount"]
+    sheet = sheets.table("Waterfall", heads, [24, 10, 12, 9, 12, 46, 12, 20])
+    n = 0
+    for one in given:
+        key = (one.reconciliation, one.about, entity_text(one.entity), one.currency)
+        for row in waterfall_rows(one):
+            n += 1
+            look: dict[str, object] = {"bold": True} if row.is_total else {}
+            indent: dict[str, object] = {} if row.is_total else {"indent": 1}
+            for column, word in enumerate((*key, row.part)):
+                sheets.write(sheet, n, column, word)
+            sheets.write(sheet, n, 5, row.label, **look, **indent)
+            if row.part != "unexplained":
+                sheets.write(sheet, n, 6, row.figure.count, **look)
+            sheets.money(sheet, n, 7, row.figure.amount, one.currency, **look)
+    sheet.autofilter(0, 0, max(1, n), len(heads) - 1)
