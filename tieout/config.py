@@ -128,6 +128,7 @@ def _validated(
 def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     yield from _entity_checks(settings)
     yield from _folder_checks(settings)
+    yield from _journal_checks(settings)
     feeds = sorted(settings.feeds)
     for name, reconciliation in settings.reconciliations.items():
         here: Trail = ("reconciliations", name)
@@ -155,6 +156,36 @@ def _folder_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     if settings.formats is not None and not (settings.base / settings.formats).is_dir():
         remedy = "name the folder of your own formats, or leave `formats` out"
         yield ("formats",), f"no folder {settings.base / settings.formats}; {remedy}"
+
+
+def _journal_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
+    """Accounts to post to that the account map has not as what they are named for; feeds said to
+    be posted by a pass that no reconciliation of theirs has."""
+    here: Trail = ("journals", "accounts")
+    for code, accounts in settings.journals.accounts.items():
+        if code != "*" and code not in settings.entities:
+            known = ", ".join(sorted(settings.entities))
+            yield (*here, code), f"no entity {code!r}; entities are {known} (or * for all)"
+            continue
+        for kind, account in accounts.items():
+            mapped = settings.account_class(code, account)
+            if mapped != kind:
+                what = f"is mapped as {mapped}" if mapped else "is not in the account map"
+                whose = "all entities" if code == "*" else code
+                remedy = f"name a {kind} account of {whose}, or map {account} as {kind}"
+                yield (*here, code, kind), f"account {account!r} {what}; {remedy}"
+    for feed, name in settings.journals.posted_by.items():
+        passes = [
+            one.name
+            for about in settings.reconciliations.values()
+            if about.source is not None and feed in about.source.feeds
+            for one in about.passes
+            if one.shape == "many_to_one"
+        ]
+        if name not in passes:
+            known = f"they are {', '.join(passes)}" if passes else "there is none"
+            text = f"{name!r} is no many_to_one pass with {feed!r} on its source side; {known}"
+            yield ("journals", "posted_by", feed), text
 
 
 def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:

@@ -25,7 +25,18 @@ from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
 
 Kind = Literal["settlement", "usage", "invoice", "ledger", "event"]
 AccountClass = Literal[
-    "clearing", "bank", "receivable", "revenue", "deferred_revenue", "tax", "fee", "fx", "write_off"
+    "clearing",
+    "bank",
+    "receivable",
+    "revenue",
+    "deferred_revenue",
+    "tax",
+    "fee",
+    "fx",
+    "rounding",
+    "write_off",
+    "suspense",
+    "intercompany",
 ]
 Shape = Literal["one_to_one", "many_to_one", "one_to_many", "many_to_many", "subset_sum"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -217,6 +228,19 @@ class Reconciliation(Part):
         return self
 
 
+class Journals(Part):
+    """How corrections of the ledger are proposed."""
+
+    accounts: dict[str, dict[AccountClass, Filled]] = Field(default_factory=dict)
+    """Entity (or "*" for all) -> account class -> the account to post to. Needed only where the
+    account map has several accounts of a class."""
+    offsets: dict[AccountClass, dict[Filled, AccountClass]] = Field(default_factory=dict)
+    """Account class that a reconciliation expects its lines on -> component (or "*") -> class of
+    the other half of the journal, where it is another than docs/domain.md says."""
+    posted_by: dict[Name, Name] = Field(default_factory=dict)
+    """Source feed -> the many_to_one pass by whose key the ledger has its lines in one posting."""
+
+
 class Limits(Part):
     """Bounds on what is read and used."""
 
@@ -243,6 +267,7 @@ class Settings(Part):
     rates: dict[Name, Filled] = Field(default_factory=dict)
     """Rate tables: CSV files with the columns date, currency, to, rate, relative to the
     configuration file."""
+    journals: Journals = Journals()
     formats: str | None = None
     """A folder with formats of your own, relative to the configuration file."""
     register_url: Filled | None = Field(default=None, repr=False)

@@ -1,0 +1,1 @@
+"""Journals that would correct the ledger: proposed, never posted."""
