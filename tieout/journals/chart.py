@@ -17,7 +17,6 @@ OFFSETS: Final[Mapping[str, Mapping[str, str]]] = {
         "currency_conversion": "fx",
         "reserve": "suspense",
         "adjustment": "suspense",
-        "out_of_balance": "suspense",
         ANY: "receivable",
     },
     "bank": {ANY: "clearing"},

@@ -21,6 +21,10 @@ REFS = ("line_ref", "document_ref", "batch_ref", "category")
 """References of a posting that a proposal fills."""
 
 
+OUT_OF_BALANCE = "out_of_balance"
+"""Component of a line that a sender's row is off by: the sender is to say what it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """A line of a journal to be, and the journal's entity, currency and day."""
@@ -81,6 +85,7 @@ def _refuse(fact: Fact) -> None:
         (fact.is_suggested, "a match is suggested; decide that first"),
         (fact.is_delivery, "the same line was delivered with other content; ask the sender"),
         (fact.break_class in _NEVER, _NEVER.get(fact.break_class or "", "")),
+        (fact.source_component == OUT_OF_BALANCE, "its row does not add up; ask the sender"),
         (fact.break_class != fact.last_class, "its lines are breaks of several classes"),
         (fact.waits, "another line of it may still be answered"),
     ]
@@ -243,9 +248,18 @@ def which_account(entity: str, account_class: str) -> str:
 
 
 def _right_day(about: Reconciliation, rule: Pass | None, fact: Fact) -> date:
-    """The day of the source, moved into the days in which the pass looks."""
+    """The day to post on: the posting's own where the pass looks on it, else the source's day,
+    moved into the days in which the pass looks."""
+    assert fact.source_first_day is not None
     assert fact.source_last_day is not None
     first, last = (rule or about.passes[0]).days or about.timing_days
+    there = fact.posting_day
+    if (
+        there is not None
+        and (there - fact.source_first_day).days <= last
+        and (there - fact.source_last_day).days >= first
+    ):
+        return there
     return fact.source_last_day + timedelta(days=min(max(0, first), last))
 
 

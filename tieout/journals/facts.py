@@ -55,6 +55,7 @@ class Fact:
     source_currency: str | None
     source_component: str | None
     source_last_component: str | None
+    source_first_day: date | None
     source_last_day: date | None
     source_feed: str | None
     source_line: str | None
