@@ -19,6 +19,7 @@ COMMANDS = {
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
+    "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
     "quarantine": Lazy("tieout.cli.quarantine:quarantine", "Rows refused by validation."),
     "formats": Lazy("tieout.cli.formats:formats", "The formats of extracts that can be read."),
     "sample": Lazy("tieout.cli.sample:sample", "Make the extracts of a sample company."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pipelines.run import FailedCheck, RunOutcome, run_range
 from tieout.cli.common import DATE, Places, day, examples, located, pick, say
 from tieout.cli.group import BREAKS_FOUND, FAILED
 from tieout.cli.progress import progress_bar
+from tieout.decisions.standing import Stated
+from tieout.decisions.standing import stated as decisions_stated
 from tieout.model import Figure, Statement
 from tieout.periods import Period
 from tieout.render import report
@@ -69,13 +72,16 @@ def run(
         )
     with places.open() as workplace:
         found = stated(workplace, names, day(first), day(last))
+        void = [one for one in decisions_stated(workplace, names) if one.state == "void"]
     if as_json:
         shown = _as_json(outcome, day(first), day(last), found)
+        shown["void_decisions"] = [one.as_json() for one in void]
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         click.echo(f"{_did(outcome, day(first), day(last))}\n")
         click.echo(_shown(found))
-    for line in [*what_is_new(outcome), *what_was_found(outcome), *what_failed(outcome)]:
+    told = (what_is_new(outcome), what_was_found(outcome), what_is_void(void), what_failed(outcome))
+    for line in itertools.chain.from_iterable(told):
         say(line)
     click.get_current_context().exit(exit_code(outcome, found, fail_on_breaks=fail_on_breaks))
 
@@ -125,6 +131,19 @@ def what_is_new(outcome: RunOutcome) -> list[str]:
     lines = [printable(f"note: {note}") for note in outcome.notes[:_MOST_SHOWN]]
     left = len(outcome.notes) - len(lines)
     return [*lines, f"and {left} notes more"] if left else lines
+
+
+def what_is_void(void: Sequence[Stated]) -> list[str]:
+    """Decisions that do not hold any more, a line each."""
+    lines = [
+        printable(
+            f"void: decision {one.decision.id} of {one.decision.new.who}"
+            f" in {one.decision.new.reconciliation}: {one.why}"
+        )
+        for one in void[:_MOST_SHOWN]
+    ]
+    left = len(void) - len(lines)
+    return [*lines, f"and {left} void decisions more; see `tieout decide list`"] if left else lines
 
 
 def _days(failed: Sequence[FailedCheck]) -> str:

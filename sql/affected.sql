@@ -1,9 +1,15 @@
 -- grain: one line that a change may touch: itself changed, or joined to a changed one by keys
--- inputs: dirty_line (lines of changed windows, as they are and as they were)
+-- inputs: dirty_line (lines of changed windows, as they are and as they were), newly_decided
 -- output: tables affected and reached (the keys whose lines must be looked at)
 CREATE OR REPLACE TEMP TABLE affected AS
-SELECT DISTINCT
+SELECT
     side,
     feed,
     line_id
 FROM dirty_line
+UNION
+SELECT
+    side,
+    feed,
+    line_id
+FROM newly_decided

@@ -65,7 +65,11 @@ SELECT
     first_outcome.rounding,
     first_outcome.reason,
     first_outcome.score,
-    first_outcome.decision,
+    CASE
+        WHEN first_outcome.outcome = 'matched'
+            THEN second_outcome.decision
+        ELSE first_outcome.decision
+    END AS decision,
     CASE
         WHEN first_outcome.outcome = 'duplicate' THEN NULL
         WHEN first_outcome.outcome <> 'matched' THEN 'not_billed'

@@ -1,8 +1,8 @@
 -- grain: one line that a match or a repetition has consumed
 -- inputs: line (for the type of its amount)
--- output: table taken, empty; pass 0 is a repeated delivery, -1 a reversal pair; label names a
---   residual, rounding is the part of one of rates that is none; score and reason are of a match
---   that is only suggested; decision is a person's
+-- output: table taken, empty; pass 0 is a repeated delivery, -1 a reversal pair, -2 a match that
+--   a person decided; label names a residual, rounding is the part of one of rates that is none;
+--   score and reason are of a match that is only suggested; decision is a person's
 CREATE OR REPLACE TEMP TABLE taken AS
 SELECT
     lid,

@@ -51,6 +51,8 @@ class Line:
     break_class: str | None = None
     explanations: int = 0
     """How many sets of lines explain it equally well, where several do."""
+    decision: int | None = None
+    """The number of the decision that made the match or accepted the break."""
     group: tuple[Decimal | None, int, bool] = (None, 1, False)
     """Amount and number of lines of the group compared, and whether the line is of it."""
     alike: dict[str, Any] = field(default_factory=dict)
@@ -198,10 +200,13 @@ def reconcile(
     kinds: Mapping[str, str],
     rows: Iterable[Row],
     currencies: Mapping[str, str] | None = None,
+    decisions: Sequence[Row] = (),
 ) -> list[dict[str, Any]]:
     """The outcome of every line in scope, in the order of day, side, feed, line and delivery.
 
-    `currencies`: entity -> its own currency.
+    `currencies`: entity -> its own currency. `decisions`: what persons decided, in order; each with
+    its number, its kind, its label, and its lines by side, feed, line_id, entity, currency, amount
+    and break class.
     """
     from tests.reference_alike import suggest
     from tests.reference_diagnosis import diagnose
@@ -218,6 +223,11 @@ def reconcile(
     ]
     set_repeats_aside(lines)
     net_reversals(lines)
+    gone = {one.get("takes_back") for one in decisions}
+    standing = [one for one in decisions if one["id"] not in gone]
+    for decision in standing:
+        if decision["kind"] in ("match", "accept_suggestion"):
+            match_by_hand(decision, lines)
     for rule in rules_of(reconciliation):
         with looking(rule, lines, currencies or CURRENCIES) as seen:
             SHAPES[rule.shape](rule, seen)
@@ -228,6 +238,9 @@ def reconcile(
     open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
     diagnose(rules_of(reconciliation), lines, usage, currencies or CURRENCIES)
     suggest(rules_of(reconciliation), lines)
+    for decision in standing:
+        if decision["kind"] == "accept_break":
+            accept_breaks(decision, lines)
     first, last = reconciliation.get("timing_days", (-1, 5))
     found = [_outcome(line, first, last) for line in lines if line.in_scope]
     return sorted(found, key=_published_order)
@@ -360,6 +373,42 @@ def net_reversals(lines: Sequence[Line]) -> None:
             day = max(one.period, other.period)
             one.take("reversal", one, other, day)
             other.take("reversal", one, one, day)
+
+
+def _as_decided(line: Line, named: Row) -> bool:
+    """Whether a line is the one that a person decided upon, and still what it was."""
+    same = (line.side, line.row["feed"], line.row["line_id"], *line.place, line.amount)
+    wanted = ("side", "feed", "line_id", "entity", "currency", "amount")
+    return same == tuple(named[column] for column in wanted)
+
+
+def match_by_hand(decision: Row, lines: Sequence[Line]) -> None:
+    """Match the lines of a decision, if each is there, as it was, and not taken."""
+    found = []
+    for named in decision["lines"]:
+        here = [line for line in lines if line.free and _as_decided(line, named)]
+        if len(here) != 1:
+            return
+        found += here
+    found.sort(key=lambda line: line.name)
+    sources, targets = ([line for line in found if line.side == s] for s in ("source", "target"))
+    first = (sources or targets)[0]
+    day = max(line.period for line in found)
+    for line in found:
+        facing = targets if line.side == "source" else sources
+        beside = found[1] if line is first else first
+        line.take("by_hand", first, facing[0] if facing else beside, day)
+        line.decision = decision["id"]
+    first.residual = amount_of(targets) - amount_of(sources)
+    first.label = decision.get("label") if first.residual else None
+
+
+def accept_breaks(decision: Row, lines: Sequence[Line]) -> None:
+    """Note on open lines that a person has accepted their break, if it is the same still."""
+    for named in decision["lines"]:
+        for line in lines:
+            if line.break_class == named["break_class"] and _as_decided(line, named):
+                line.decision = decision["id"]
 
 
 Side = dict[tuple[Any, ...], list[Line]]
@@ -602,6 +651,7 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
             "residual": line.residual,
             "label": line.label,
             "rounding": line.rounding,
+            "decision": line.decision,
         }
     if other is not None:
         found |= {
@@ -625,6 +675,7 @@ def _outcome(line: Line, first_day: int, last_day: int) -> dict[str, Any]:
     return found | {
         "outcome": "open",
         "break_class": line.break_class,
+        "decision": line.decision,
         "due_on": due_on,
         "group_amount": amount,
         "group_count": count,

@@ -282,9 +282,7 @@ def vocabulary(pick: Pick) -> Vocabulary:
         ),
         accounts=pick([["1090"], ["1090", "1090", "9999", "4000", "8990"], list(ACCOUNTS)]),
         lags=pick([[0], [0, 1], [0, 0, 1, 4, -1]]),
-        keys=pick(
-            [["K1", "K1", "K2", None], ["K1"], ["K1", "k1", "K1a", "K-1"], MANGLED]
-        ),
+        keys=pick([["K1", "K1", "K2", None], ["K1"], ["K1", "k1", "K1a", "K-1"], MANGLED]),
         fine=pick([["0"], ["0"], ["0", "0.000000000001", "0.00004"]]),
     )
 

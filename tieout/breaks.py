@@ -11,6 +11,7 @@ from tieout.explanation import explain
 from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break
 from tieout.money import NO_CURRENCY
 from tieout.periods import Period
+from tieout.register.decisions import NewDecision
 from tieout.statement import delivery_gap
 from tieout.statement_inputs import reading
 from tieout.workplace import Workplace
@@ -28,12 +29,23 @@ def breaks(
     with reading(workplace, name, [period]) as (engine, through):
         lines = engine.table("breaks", **through.parameters())
         deliveries = engine.table("delivery_breaks")
-    found = [_of_line(name, row, through.latest) for row in lines.iter_rows(named=True)]
+    accepted = _accepted(workplace, name) if lines["decision"].count() else {}
+    found = [_of_line(name, row, through.latest, accepted) for row in lines.iter_rows(named=True)]
     found += _of_deliveries(name, deliveries.iter_rows(named=True), through.latest)
     return [b for b in found if break_class in (None, b.break_class)]
 
 
-def _of_line(name: str, row: Mapping[str, Any], known_through: date) -> Break:
+def _accepted(workplace: Workplace, name: str) -> dict[int, NewDecision]:
+    """Decisions by number: a chain shows those of its links."""
+    links = workplace.settings.reconciliations[name].chain or (name,)
+    decisions = [one for link in links for one in workplace.register.decisions(link)]
+    return {one.id: one.new for one in decisions if one.new.kind == "accept_break"}
+
+
+def _of_line(
+    name: str, row: Mapping[str, Any], known_through: date, accepted: Mapping[int, NewDecision]
+) -> Break:
+    by = accepted.get(row["decision"])
     return Break(
         reconciliation=name,
         break_class=row["break_class"],
@@ -49,6 +61,9 @@ def _of_line(name: str, row: Mapping[str, Any], known_through: date) -> Break:
         age_days=max(0, (known_through - row["period"]).days),
         explanation=explain(row),
         counterpart=row["counterpart"],
+        decision=row["decision"] if by is not None else None,
+        accepted_by=by.who if by is not None else None,
+        accepted_because=by.reason if by is not None else None,
     )
 
 

@@ -230,20 +230,23 @@ def _outcome(name: str, row: Mapping[str, Any], through: date, match: Match | No
 
 def _sentence(outcome: str, row: Mapping[str, Any], match: Match | None) -> str:
     if outcome == "break":
-        return explain(row)
+        accepted = row["decision"] is not None
+        return explain(row) + (f" Accepted by decision {row['decision']}." if accepted else "")
     if outcome == "timing":
         waiting = f"Not matched yet; its counterpart may still come until {row['due_on']}."
         return waiting + suggested(row)
     if outcome == "duplicate":
         return "Delivered before with the same content; counted once, here as a duplicate."
     other = f"{row['counterpart']} ({row['counterpart_feed']})" if row["counterpart"] else "itself"
-    sentence = f"Matched by {row['pass']} with {other}"
+    how = f"hand (decision {row['decision']})" if row["decision"] is not None else row["pass"]
+    sentence = f"Matched by {how} with {other}"
     if match is not None:
         sentence += _company(row, match)
     sentence += f", complete on {row['cleared_on']}"
     if row["residual"]:
         left = plain_amount(row["residual"], row["currency"])
         sentence += f", leaving {left} {row['currency']}"
+        sentence += f" of {row['label']}" if row["label"] else ""
     return sentence + "."
 
 

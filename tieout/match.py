@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
@@ -62,10 +62,10 @@ def matches(
         .sort("period", "feed", "line_id")
         .collect(engine="streaming")
     )
-    return dict(_grouped(list(found.iter_rows(named=True))))
+    return dict(grouped(list(found.iter_rows(named=True))))
 
 
-def _grouped(rows: list[dict[str, Any]]) -> Iterator[tuple[Name, Match]]:
+def grouped(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Name, Match]]:
     """Each line with its match: those that lead to each other by their counterparts."""
     above: dict[Name, Name] = {}
 

@@ -139,7 +139,8 @@ class Break:
     """One classified difference. Delivery breaks have `line_id` feed@day or feed@day/ref.
 
     `counterpart` is the line_id of the nearest line of the other side, or None; `age_days` counts
-    from `period` to the last day known.
+    from `period` to the last day known. An accepted break has the number of the decision that
+    accepted it, by whom and why; it is a break all the same.
     """
 
     reconciliation: str
@@ -156,6 +157,9 @@ class Break:
     age_days: int
     explanation: str
     counterpart: str | None
+    decision: int | None = None
+    accepted_by: str | None = None
+    accepted_because: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The break as one JSON object; the class is `class`, the amount text."""
@@ -174,4 +178,7 @@ class Break:
             "age_days": self.age_days,
             "explanation": self.explanation,
             "counterpart": self.counterpart,
+            "decision": self.decision,
+            "accepted_by": self.accepted_by,
+            "accepted_because": self.accepted_because,
         }

@@ -198,6 +198,13 @@ class Pass(Part):
             )
         return self
 
+    @field_validator("name")
+    @classmethod
+    def _is_not_a_step(cls, name: str) -> str:
+        if name in ("repeated", "reversal", "by_hand"):
+            raise ValueError(f"{name} is a step before the passes; name the pass by its key")
+        return name
+
     @field_validator("days")
     @classmethod
     def _in_order(cls, days: tuple[int, int] | None) -> tuple[int, int] | None:

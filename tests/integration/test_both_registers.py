@@ -2,7 +2,8 @@
 
 A small world with a bit of everything: a batch posted by category, a fee off by a cent, a refund
 that nobody posted, a row delivered twice, a refused row, a control total that disagrees, a posting
-of the next month, and a ledger extract that is sent again with other content.
+of the next month, a match by hand, and a ledger extract that is sent again with other content, so
+that the match by hand is void.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tieout.decisions.making import Said, match
+from tieout.decisions.standing import stated
 from tieout.extracts import take_in
 from tieout.lines.ingest import refresh_lines
 from tieout.matching.reconcile import reconcile
@@ -109,6 +112,16 @@ def worked(workplace: Workplace, folder: Path, files: dict[str, str], run_id: st
     return shown
 
 
+def decided(workplace: Workplace, folder: Path) -> Shown:
+    """The same after somebody matched the second charge with its posting."""
+    said = Said("anna", "posted too high", "write_off", "1090")
+    match(workplace, NAME, ["t2", "erp:p2"], said)
+    assert [one.state for one in stated(workplace)] == ["waiting"]
+    shown = worked(workplace, folder, {}, "decided")
+    assert [one.state for one in stated(workplace)] == ["standing"]
+    return shown
+
+
 def test_the_same_world_gives_the_same_statements(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,14 +136,25 @@ def test_the_same_world_gives_the_same_statements(
             assert workplace.register.heads(f"statements/{NAME}") == {}
             shown[database] = [
                 worked(workplace, folder, FIRST, "first"),
+                decided(workplace, folder),
                 worked(workplace, folder, SECOND, "second"),
             ]
             heads = workplace.register.heads(f"statements/{NAME}")
-            assert {head.run_id for head in heads.values()} <= {"first", "second"}
+            assert {head.run_id for head in heads.values()} <= {"first", "decided", "second"}
+            (one,) = stated(workplace)
+            assert (one.state, one.why) == (
+                "void",
+                "erp:p2 changed its amount from 51.00 to 50.00 USD",
+            )
     assert shown["postgresql"] == shown["sqlite"]
     assert json.dumps(shown["postgresql"]) == json.dumps(shown["sqlite"])
-    first, second = ({one["side"]: one for one in run["2026-10"]} for run in shown["sqlite"])
+    first, by_hand, second = (
+        {one["side"]: one for one in run["2026-10"]} for run in shown["sqlite"]
+    )
     assert first["target"]["breaks_by_class"]["amount_mismatch"]["amount"] == "51.00"
+    assert "amount_mismatch" not in by_hand["target"]["breaks_by_class"]
+    assert by_hand["source"]["rows"]["matched"] == {"count": 2, "amount": "150.00"}
+    assert by_hand["target"]["rows"]["matched"] == {"count": 2, "amount": "151.00"}
     october = {row: tuple(figure.values()) for row, figure in second["source"]["rows"].items()}
     assert october == {
         "received": (12, "116.95"),  # 11 lines of 6 rows, and a row stated that is not there

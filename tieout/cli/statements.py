@@ -243,7 +243,9 @@ def _by_day(workplace: Workplace, asked: _Asked) -> list[Statement]:
 
 
 def _breaks_text(found: Sequence[Break]) -> str:
-    return f"{breaks_rendering.text(found)}\n{count_of(len(found), 'break')}\n"
+    accepted = sum(1 for one in found if one.decision is not None)
+    also = f", {accepted:,} of them accepted" if accepted else ""
+    return f"{breaks_rendering.text(found)}\n{count_of(len(found), 'break')}{also}\n"
 
 
 def _why_no_breaks(workplace: Workplace, asked: _Asked, break_class: str | None) -> str:

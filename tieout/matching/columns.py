@@ -63,7 +63,8 @@ Of an ambiguous line `group_count` is the number of explanations; `search_limit`
 ended a search for one, where one did. `label` names what a residual is, and
 `rounding` how much of a difference of rates is rounding only; `reason` and `score` are of
 a match that is only suggested to a person: its lines are open, and `pass` and `match_ref` say with
-whom; `decision` is the number of a person's decision; `answer` is what a chain says of a line."""
+whom; `decision` is the number of the person's decision that made a match, or that accepted a break;
+`answer` is what a chain says of a line."""
 
 
 def outcomes(fine: bool) -> Columns:

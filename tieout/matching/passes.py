@@ -21,14 +21,15 @@ from tieout.settings import Kind, Pass, Reconciliation, Settings
 MOST_ROUNDS = 10_000
 """Each round of pairing equal lines takes at least one pair; a limit on top of that proof."""
 
-REPEATED, REVERSAL = 0, -1
+REPEATED, REVERSAL, BY_HAND = 0, -1, -2
 """Pass numbers of what is consumed before the first pass."""
 
 
 def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) -> None:
-    """Make the tables that passes fill, from view working_line; set repeats and reversals aside.
+    """Make the tables that passes fill, from views working_line and decision_line.
 
-    Raises ConfigurationError for a rate table that cannot be read.
+    Repeats, reversals and the matches that a person decided are set aside. Raises
+    ConfigurationError for a rate table that cannot be read.
     """
     currencies = {code: entity.currency for code, entity in settings.entities.items()}
     engine.frame("half_unit", _half_units())
@@ -45,6 +46,8 @@ def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) 
     engine.run("repeats")
     engine.run("take_repeats")
     engine.run("take_reversals")
+    _take_decisions(engine)
+    engine.run("rejected")
 
 
 def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -> None:
@@ -56,6 +59,8 @@ def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -
         _run(engine, number, rule, rule.days or timing)
         if rule.currency == "functional":
             engine.run("label_rates", **{"pass": number})
+    if rule.result == "suggested":
+        drop_rejected(engine, number)
 
 
 @contextmanager
@@ -122,6 +127,14 @@ def prove_consumption(engine: Engine) -> None:
     )
 
 
+def drop_rejected(engine: Engine, number: int) -> int:
+    """Take out of a pass that only suggests what a person has rejected; how many lines that frees.
+
+    Of a suggested match only exactly the lines that were rejected together are meant.
+    """
+    return engine.run("drop_rejected", **{"pass": number})
+
+
 def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) -> None:
     """Give every line in scope that no pass took a break class, the finest key first."""
     variance = variance_class(source_kind)
@@ -135,6 +148,14 @@ def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) 
         if rule.currency == "functional":  # and what has no functional amount, as it is
             _diagnose_by(engine, number, rule, variance)
     engine.run("diagnose_missing")
+    engine.run("accepted")
+
+
+def _take_decisions(engine: Engine) -> None:
+    """Where decisions overlap, one that falls away may leave lines to a later one."""
+    for _ in range(engine.count("decision_line") + 1):
+        if engine.run("take_decisions") == 0:
+            return
 
 
 def variance_class(source_kind: Kind) -> str:
@@ -205,6 +226,7 @@ def _half_units() -> pl.DataFrame:
 
 def _pass_names(reconciliation: Reconciliation) -> pl.DataFrame:
     names = [(REPEATED, "repeated", False), (REVERSAL, "reversal", False)]
+    names.append((BY_HAND, "by_hand", False))
     names += [
         (n, rule.name, rule.result == "suggested")
         for n, rule in enumerate(reconciliation.passes, 1)

@@ -122,12 +122,14 @@ class _Day:
     partition: str
     writer: TableWriter
     counts: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
     cleared_through: str = ""
 
     def add(self, rows: pl.DataFrame) -> None:
         self.writer.write(rows)
         self.counts["lines"] += rows.height
         self.counts.update(dict(rows["outcome"].value_counts().iter_rows()))
+        self.accepted += rows.filter(pl.col("outcome") == "open")["decision"].count()
         latest = rows["cleared_on"].max()
         self.cleared_through = max(self.cleared_through, str(latest) if latest else "")
 
@@ -137,10 +139,12 @@ class _Day:
             "matched": self.counts["matched"],
             "open": self.counts["open"],
             "duplicate": self.counts["duplicate"],
+            "accepted": self.accepted,
             "cleared_through": self.cleared_through,
         }
 
     @staticmethod
     def nothing() -> dict[str, Any]:
         """The totals of a day without outcomes."""
-        return {"lines": 0, "matched": 0, "open": 0, "duplicate": 0, "cleared_through": ""}
+        counts = dict.fromkeys(("lines", "matched", "open", "duplicate", "accepted"), 0)
+        return counts | {"cleared_through": ""}

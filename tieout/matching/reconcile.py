@@ -1,13 +1,14 @@
 """One reconciliation brought up to date with the lines that are published.
 
-Only what a change may touch is worked again: the changed lines, and all lines joined to them by a
-match key, however many passes away. What is left alone stays as published, so the result is the
-same as working everything at once, whatever the order of arrival.
+Only what a change may touch is worked again: the changed lines and those newly decided upon, and
+all lines joined to them by a match key, however many passes away. What is left alone stays as
+published, so the result is the same as working everything at once, whatever the order of arrival.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -16,9 +17,11 @@ from tieout.engine.duck import Engine, session
 from tieout.errors import TieoutError
 from tieout.matching import alike, passes
 from tieout.matching.columns import outcomes
+from tieout.matching.decided import Decided, place
 from tieout.matching.inputs import (
     SIDES,
     Inputs,
+    Place,
     fingerprint,
     read_inputs,
     show_lines,
@@ -46,6 +49,7 @@ class ReconcileReport:
     open: int = 0
     duplicates: int = 0
     changed_windows: int = 0
+    new_decisions: int = 0
 
 
 def reconcile(
@@ -53,8 +57,8 @@ def reconcile(
 ) -> ReconcileReport:
     """Match what is new, and publish the outcomes of every day that it touches.
 
-    Does nothing when no feed has changed. Raises FencedError when another run took over, and
-    ConfigurationError for keys that the lines do not have.
+    Does nothing when no feed has changed and nobody decided anything new. Raises FencedError when
+    another run took over, and ConfigurationError for keys that the lines do not have.
     """
     reconciliation = workplace.settings.reconciliations.get(name)
     if reconciliation is None:
@@ -67,12 +71,27 @@ def reconcile(
         return reconcile_chain(workplace, name, publisher)
     tables = [t for side in SIDES for t in side_tables(reconciliation, side)]
     inputs = read_inputs(workplace, tables, publisher.consumer)
-    if not inputs.dirty:
+    decided = Decided.read(workplace, name, inputs.consumed)
+    if not inputs.dirty and not decided.new:
         return ReconcileReport(name, ())
     with session(workplace.store.root, workplace.settings.limits) as engine:
+        decided.show(engine)
         days = _choose_lines(engine, workplace, name, inputs)
         _match(engine, workplace, name, reconciliation, progress or _silent)
-        return _publish(engine, workplace, name, inputs, days, publisher)
+        consumed = {where: head.version for where, head in inputs.heads.items()}
+        if decided.newest:
+            consumed[place(name)] = decided.newest
+        totals, published = _publish(engine, workplace, name, consumed, days, publisher)
+    return ReconcileReport(
+        name,
+        tuple(date.fromisoformat(day) for day in published),
+        lines=totals["lines"],
+        matched=totals["matched"],
+        open=totals["open"],
+        duplicates=totals["duplicate"],
+        changed_windows=len(inputs.dirty),
+        new_decisions=len(decided.new),
+    )
 
 
 def _choose_lines(
@@ -124,10 +143,11 @@ def _publish(
     engine: Engine,
     workplace: Workplace,
     name: str,
-    inputs: Inputs,
+    consumed: Mapping[Place, int],
     days: Sequence[date] | None,
     publisher: Publisher,
-) -> ReconcileReport:
+) -> tuple[Counter[str], list[str]]:
+    """Publish every outcome of the days; counts by outcome, and the days."""
     reconciliation = workplace.settings.reconciliations[name]
     timing = reconciliation.timing_days
     schema = outcomes("usage" in side_kinds(workplace, name).values())
@@ -154,17 +174,7 @@ def _publish(
         for day in filled
     )
     totals = publisher.write(frames, schema, stale)
-    consumed = {place: head.version for place, head in inputs.heads.items()}
-    published = publisher.publish(consumed)
-    return ReconcileReport(
-        name,
-        tuple(date.fromisoformat(day) for day in published),
-        lines=totals["lines"],
-        matched=totals["matched"],
-        open=totals["open"],
-        duplicates=totals["duplicate"],
-        changed_windows=len(inputs.dirty),
-    )
+    return totals, publisher.publish(consumed)
 
 
 def _silent(_label: str, _done: int, _total: int) -> None:

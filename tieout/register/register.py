@@ -16,7 +16,8 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from tieout.connections import shown
 from tieout.errors import TieoutError
-from tieout.register import database, extracts, publications
+from tieout.register import database, decisions, extracts, publications
+from tieout.register.decisions import Decision, NewDecision
 from tieout.register.records import (
     NewPublication,
     Publication,
@@ -195,6 +196,21 @@ class Register:
         """
         with self._reading() as connection:
             return extracts.known(connection, feed, windows, current)
+
+    # Decisions
+
+    def decide(self, new: NewDecision) -> Decision:
+        """Record what a person decided; it gets the next number.
+
+        Raises RequestError where what it takes back has been taken back already.
+        """
+        with self._writing() as connection:
+            return decisions.record(connection, new, _now)
+
+    def decisions(self, reconciliation: str | None = None) -> list[Decision]:
+        """Every decision of a reconciliation (None: of all), in order of their numbers."""
+        with self._reading() as connection:
+            return decisions.recorded(connection, reconciliation)
 
     # Notes
 

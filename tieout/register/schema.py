@@ -124,3 +124,22 @@ note = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
     comment="small remembered facts, such as the fingerprint of a configuration",
 )
+
+decision = sa.Table(
+    "decision",
+    metadata,
+    sa.Column("id", BIG, primary_key=True, autoincrement=True),
+    sa.Column("reconciliation", sa.String(128), nullable=False, index=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("lines", sa.JSON, nullable=False),
+    sa.Column("residual", sa.String(64)),
+    sa.Column("label", sa.String(32)),
+    sa.Column("account", sa.String(128)),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("decided_at", UtcTime, nullable=False),
+    sa.Column("statement_versions", sa.JSON, nullable=False),
+    sa.Column("takes_back", BIG, unique=True),
+    sa.ForeignKeyConstraint(["takes_back"], ["decision.id"]),
+    comment="one row a person's decision about lines; only ever added to",
+)

@@ -37,8 +37,11 @@ COLUMNS = (
     "age_days",
     "explanation",
     "counterpart",
+    "decision",
+    "accepted_by",
+    "accepted_because",
 )
-_FIGURES = frozenset({"amount", "occurred_on", "period", "age_days"})
+_FIGURES = frozenset({"amount", "occurred_on", "period", "age_days", "decision"})
 _INDENT = "    "
 _WIDTH = 100
 
@@ -176,5 +179,10 @@ def _entry(one: Break) -> str:
         printable(one.explanation), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
     )
     more = [("ref", one.ref), ("nearest on the other side", one.counterpart)]
+    if one.decision is not None:
+        told = f"accepted by {one.accepted_by}, decision {one.decision}: {one.accepted_because}"
+        said += textwrap.wrap(
+            printable(told), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
+        )
     besides = [f"{word}: {name}" for word, name in more if name and name not in one.explanation]
     return "\n".join([head, *said, *(_INDENT + printable(words) for words in besides)])

@@ -196,7 +196,7 @@ def _figures(
 
 
 def _breaks(sheets: _Sheets, breaks: Sequence[Break]) -> None:
-    widths = [24, 22, 8, 18, 28, 24, 10, 9, 18, 11, 11, 9, 90, 28]
+    widths = [24, 22, 8, 18, 28, 24, 10, 9, 18, 11, 11, 9, 90, 28, 9, 18, 40]
     sheet = sheets.table("Breaks", BREAK_COLUMNS, widths)
     shown = largest(breaks, MOST_BREAKS)
     for n, one in enumerate(shown, 1):
@@ -213,7 +213,16 @@ def _breaks(sheets: _Sheets, breaks: Sequence[Break]) -> None:
         for column, word in enumerate(words):
             sheets.write(sheet, n, column, word)
         sheets.money(sheet, n, 8, one.amount, one.currency)
-        rest = (one.occurred_on, one.period, one.age_days, one.explanation, one.counterpart)
+        rest: tuple[Value, ...] = (
+            one.occurred_on,
+            one.period,
+            one.age_days,
+            one.explanation,
+            one.counterpart,
+            one.decision,
+            one.accepted_by,
+            one.accepted_because,
+        )
         for column, value in enumerate(rest, 9):
             sheets.write(sheet, n, column, value)
     sheet.autofilter(0, 0, max(1, len(shown)), len(BREAK_COLUMNS) - 1)

@@ -1,0 +1,1 @@
+"""A person's decisions about lines: making them, taking them back, and whether they still hold."""
