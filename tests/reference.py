@@ -49,6 +49,8 @@ class Line:
     """What the residual is."""
     rounding: Decimal | None = None
     break_class: str | None = None
+    once_too_often: bool = False
+    """Equal to a line that a pass has taken singly: no group may absorb it."""
     explanations: int = 0
     """How many sets of lines explain it equally well, where several do."""
     decision: int | None = None
@@ -209,7 +211,7 @@ def reconcile(
     and break class.
     """
     from tests.reference_alike import suggest
-    from tests.reference_diagnosis import diagnose
+    from tests.reference_diagnosis import diagnose, repeated_amounts
     from tests.reference_lens import looking, note_rates
 
     rows = list(rows)
@@ -229,10 +231,13 @@ def reconcile(
         if decision["kind"] in ("match", "accept_suggestion"):
             match_by_hand(decision, lines)
     for rule in rules_of(reconciliation):
+        grouped = rule.shape != "one_to_one"
         with looking(rule, lines, currencies or CURRENCIES) as seen:
-            SHAPES[rule.shape](rule, seen)
+            SHAPES[rule.shape](rule, [n for n in seen if not (grouped and n.once_too_often)])
             if rule.functional:
                 note_rates(rule, seen)
+        for line, _ in repeated_amounts(rule, lines):
+            line.once_too_often = True
     source_kinds = {kinds[feed] for feed in reconciliation["source"]["feeds"]}
     usage = source_kinds == {"usage"}
     open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")

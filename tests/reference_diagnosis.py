@@ -33,7 +33,8 @@ def diagnose(
 
 
 def _diagnose_by(rule: Rule, lines: Sequence[Line], variance: str) -> None:
-    _repeated_amounts(rule, lines)
+    for line, equal in repeated_amounts(rule, lines):
+        line.diagnose(f"duplicate_in_{line.side}", equal)
     if rule.received_by_target:
         _late_usage(rule, lines)
     if rule.shape == "one_to_one":
@@ -52,8 +53,8 @@ def _what(rule: Rule, line: Line) -> tuple[Any, ...]:
     return (line.keys[rule.number], *line.place)
 
 
-def _repeated_amounts(rule: Rule, lines: Sequence[Line]) -> None:
-    """A line that equals one of its own side which this pass has matched singly."""
+def repeated_amounts(rule: Rule, lines: Sequence[Line]) -> list[tuple[Line, Line]]:
+    """Open lines that equal one of their own side which this pass has matched singly; and that."""
     sides = {
         "one_to_one": ("source", "target"),
         "many_to_one": ("target",),
@@ -63,12 +64,13 @@ def _repeated_amounts(rule: Rule, lines: Sequence[Line]) -> None:
     }[rule.shape]
     matched: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
     for line in lines:
-        if line.rule == rule.name:
+        if line.rule == rule.name and line.side in sides and not rule.suggested:
             matched[(line.side, *_what(rule, line), line.amount)].append(line)
-    for line in _open(rule, lines):
-        equal = matched[(line.side, *_what(rule, line), line.amount)]
-        if equal and line.side in sides and not rule.suggested:
-            line.diagnose(f"duplicate_in_{line.side}", min(equal, key=lambda other: other.order))
+    return [
+        (line, min(equal, key=lambda other: other.order))
+        for line in _open(rule, lines)
+        if (equal := matched[(line.side, *_what(rule, line), line.amount)])
+    ]
 
 
 def _late_usage(rule: Rule, lines: Sequence[Line]) -> None:

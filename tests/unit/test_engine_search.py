@@ -125,3 +125,42 @@ def test_a_tie_goes_when_a_better_partner_takes_one_of_the_two() -> None:
 def test_a_search_is_exact(more: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, TieoutError, ValueError), match="exact"):
         outcomes({"s": "1"}, {"t": "1"}, shape="subset_sum", **more)
+
+
+@pytest.mark.parametrize("shape", ["many_to_one", "subset_sum", "many_to_many"])
+def test_no_group_absorbs_what_was_posted_twice(shape: str) -> None:
+    """P is posted twice, Q of the same amount and batch not at all: two breaks, and no match."""
+    by_line = {"source": ["payment_ref"], "target": ["line_ref"]}
+    by_batch = {"source": ["settlement_batch"], "target": ["batch_ref"]}
+    common = {"entity": "A", "currency": "USD", "period": DAY, "occurred_on": DAY}
+    common |= {"amount": Decimal(20), "extract_sha256": worlds.extract_sha256("x")}
+    psp = common | {"settlement_batch": "B", "category": "charge"}
+    erp = common | {"batch_ref": "B", "account_class": "clearing"}
+    reconciliation = {
+        "source": {"feeds": ["psp"]},
+        "target": {"feeds": ["erp"]},
+        "passes": [
+            {"name": "by_line", "shape": "one_to_one", "key": by_line},
+            {"name": "by_batch", "shape": shape, "key": by_batch},
+        ],
+    }
+    windows: dict[tuple[str, str], list[Row]] = {
+        ("psp", str(DAY)): [
+            psp | {"line_id": ref, "payment_ref": ref, "row_number": n}
+            for n, ref in enumerate("PQ", 1)
+        ],
+        ("erp", str(DAY)): [
+            erp | {"line_id": line_id, "line_ref": "P", "row_number": n}
+            for n, line_id in enumerate(("once", "twice"), 1)
+        ],
+    }
+    with worlds.world({"small": reconciliation}) as world:
+        world.deliver(windows)
+        world.reconcile("small")
+        found = {one["line_id"]: one["break_class"] for one in world.outcomes("small")}
+    assert found == {
+        "P": None,
+        "once": None,
+        "Q": "missing_in_target",
+        "twice": "duplicate_in_target",
+    }

@@ -43,6 +43,7 @@ def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) 
     engine.run("line")
     engine.run("taken")
     engine.run("searched")
+    engine.run("twin")
     engine.run("repeats")
     engine.run("take_repeats")
     engine.run("take_reversals")
@@ -61,6 +62,8 @@ def run_pass(engine: Engine, number: int, rule: Pass, timing: tuple[int, int]) -
             engine.run("label_rates", **{"pass": number})
     if rule.result == "suggested":
         drop_rejected(engine, number)
+    if sides := _one_by_one(rule):
+        engine.run("note_twins", **{"pass": number, "sides": sides})
 
 
 @contextmanager
@@ -84,7 +87,7 @@ def _run(engine: Engine, number: int, rule: Pass, days: tuple[int, int]) -> None
     if rule.shape == "one_to_one":
         engine.run("pass_one_to_one", **window)
         engine.run("loose_line")
-        engine.run("free_line", **{"pass": number})
+        engine.run("free_line", **{"pass": number}, grouped=False)
         _until_none(lambda: engine.run("pass_one_to_one_kth", **window), rule)
         allowed = _tolerance(rule, rule.tolerance.base)
         engine.run("near_pair", first_day=first_day, last_day=last_day, **allowed)
@@ -93,7 +96,7 @@ def _run(engine: Engine, number: int, rule: Pass, days: tuple[int, int]) -> None
         engine.run("note_near")
         return
     engine.run("loose_line")
-    engine.run("free_line", **{"pass": number})
+    engine.run("free_line", **{"pass": number}, grouped=True)
     if rule.shape == "subset_sum":
         search(engine, number, (first_day, last_day))
         return
