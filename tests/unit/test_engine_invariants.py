@@ -1,4 +1,5 @@
-"""What must not change a result: the scale of amounts, which side is called source, a stranger."""
+"""What holds in every world: nothing is lost or used twice, every match adds up; and neither the
+scale of amounts, nor which side is called source, nor a stranger changes a result."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import Phase, assume, given
 from hypothesis import strategies as st
 
@@ -27,7 +29,8 @@ SWAPPED_CLASS = {
     "duplicate_in_target": "duplicate_in_source",
 }
 SYMMETRIC = ("one_to_one", "many_to_one", "one_to_many")
-"""Shapes whose rules treat the sides alike; the groups of many_to_many are compared as sources."""
+"""Shapes whose rules treat the sides alike; the groups of many_to_many, and what a search leaves,
+are compared as sources."""
 
 
 def outcomes(scenario: Scenario) -> list[Outcome]:
@@ -47,10 +50,60 @@ def with_passes(scenario: Scenario, change: Callable[[dict[str, Any]], dict[str,
     return replace(scenario, reconciliation=scenario.reconciliation | {"passes": passes})
 
 
+def in_one_currency(rule: dict[str, Any]) -> dict[str, Any]:
+    """A pass that compares amounts as they are: rated ones are rounded, which no scale survives."""
+    return {name: value for name, value in rule.items() if name != "currency"}
+
+
+SHAPES = pytest.mark.parametrize(
+    "shapes", [scenarios.SHAPES, ("one_to_one",), ("subset_sum",)], ids=("all", "nearest", "search")
+)
+
+
+@SHAPES
 @worlds.examples(4, phases=[Phase.generate])
-@given(SEEDS)
-def test_a_thousand_times_the_amounts_is_a_thousand_times_the_result(seed: int) -> None:
-    scenario = scenarios.crowd(random.Random(seed).choice, 40)
+@given(seed=SEEDS)
+def test_every_line_is_used_once_and_every_match_adds_up(seed: int, shapes: Sequence[str]) -> None:
+    pick = random.Random(seed).choice
+    scenario = with_passes(scenarios.crowd(pick, 40, shapes=shapes), in_one_currency)
+    reconciliation = scenario.reconciliation
+    sides = {
+        side: [r for r in scenario.rows if r["feed"] in reconciliation[side]["feeds"]]
+        for side in ("source", "target")
+    }
+    assume(reconciliation["source"]["feeds"] != reconciliation["target"]["feeds"])
+    for side in sides:
+        reconciliation[side]["where"] = {}
+    found = outcomes(scenario)
+    for side, rows in sides.items():
+        wanted = [r for r in rows if r.get("account_class") != "unmapped"]
+        own = [o for o in found if o["side"] == side]
+        names = ("feed", "line_id", "received_on", "extract_sha256", "row_number")
+        assert sorted(tuple(o[n] for n in names) for o in own) == sorted(
+            tuple(r[n] for n in names) for r in wanted
+        )
+        assert sum(o["amount"] for o in own) == sum(
+            r["amount"] * reconciliation[side]["sign"] for r in wanted
+        )
+    matches: dict[tuple[str, str], list[Outcome]] = {}
+    for one in found:
+        if one["outcome"] == "matched":
+            matches.setdefault((one["pass"], one["match_ref"]), []).append(one)
+    for (rule, _), lines in matches.items():
+        by_side = {s: [o["amount"] for o in lines if o["side"] == s] for s in sides}
+        left = sum(by_side["target"]) - sum(by_side["source"])
+        assert left == sum(o["residual"] for o in lines), (lines, scenario.text())
+        assert rule == "reversal" or all(by_side.values()), (lines, scenario.text())
+
+
+@SHAPES
+@worlds.examples(4, phases=[Phase.generate])
+@given(seed=SEEDS)
+def test_a_thousand_times_the_amounts_is_a_thousand_times_the_result(
+    seed: int, shapes: Sequence[str]
+) -> None:
+    pick = random.Random(seed).choice
+    scenario = with_passes(scenarios.crowd(pick, 40, shapes=shapes), in_one_currency)
     assume(
         all(p["tolerance"].get("label") != "rounding" for p in scenario.reconciliation["passes"])
     )
@@ -81,7 +134,8 @@ def swapped(scenario: Scenario) -> Scenario:
             rule["shape"], rule["shape"]
         )
         base = rule["tolerance"].get("base", "source")
-        found["tolerance"] = rule["tolerance"] | {"base": OTHER_SIDE.get(base, base)}
+        if rule["tolerance"]:
+            found["tolerance"] = rule["tolerance"] | {"base": OTHER_SIDE.get(base, base)}
         if "days" in rule:
             found["days"] = [-rule["days"][1], -rule["days"][0]]
         return found
@@ -96,13 +150,17 @@ def swapped(scenario: Scenario) -> Scenario:
     return with_passes(replace(scenario, reconciliation=exchanged), turned)
 
 
+@pytest.mark.parametrize(
+    "shapes", [SYMMETRIC, ("one_to_one",), ("subset_sum",)], ids=("keyed", "nearest", "search")
+)
 @worlds.examples(4, phases=[Phase.generate])
-@given(SEEDS)
-def test_exchanging_the_sides_exchanges_what_is_said_of_them(seed: int) -> None:
+@given(seed=SEEDS)
+def test_exchanging_the_sides_exchanges_what_is_said_of_them(
+    seed: int, shapes: Sequence[str]
+) -> None:
     pick = random.Random(seed).choice
-    scenario = scenarios.crowd(
-        pick, 40, ["settlement_to_settlement", "ledger_to_ledger"], SYMMETRIC
-    )
+    pairs = ["settlement_to_settlement", "ledger_to_ledger"]
+    scenario = with_passes(scenarios.crowd(pick, 40, pairs, shapes), in_one_currency)
     for side in ("source", "target"):  # postings out of scope are looked at on one side only
         scenario.reconciliation[side]["where"] = {}
     for rule in scenario.reconciliation["passes"]:
@@ -115,8 +173,15 @@ def test_exchanging_the_sides_exchanges_what_is_said_of_them(seed: int) -> None:
     assert found.keys() == expected.keys()
     for line, one in expected.items():
         other = found[line]
-        for name in ("outcome", "pass", "cleared_on", "counterpart", "group_amount", "due_on"):
+        same = ["outcome", "pass", "cleared_on", "due_on"]
+        searched = "subset_sum" in shapes
+        unclear = {"ambiguous"} & {one["break_class"], other["break_class"]}
+        if not searched or one["outcome"] == "matched" or unclear:
+            same += ["counterpart", "group_amount", "group_count"]
+        for name in same:
             assert other[name] == one[name], (line, name, one, other, scenario.text())
+        if searched and not unclear:
+            continue
         wanted = SWAPPED_CLASS.get(one["break_class"], one["break_class"])
         assert other["break_class"] == wanted, (line, one, other, scenario.text())
     # What netting left stands on another line of the match, with the other sign.
@@ -135,11 +200,16 @@ def plain(row: Row) -> Row:
     return row | {"category": "charge"}
 
 
+@SHAPES
 @worlds.examples(4, phases=[Phase.generate])
-@given(SEEDS)
-def test_a_pair_of_strangers_changes_nothing_for_the_others(seed: int) -> None:
+@given(seed=SEEDS)
+def test_a_pair_of_strangers_changes_nothing_for_the_others(
+    seed: int, shapes: Sequence[str]
+) -> None:
     pick = random.Random(seed).choice
-    scenario = scenarios.crowd(pick, 40)
+    scenario = scenarios.crowd(pick, 40, shapes=shapes)
+    for rule in scenario.reconciliation["passes"]:
+        rule.pop("result", None)  # what is only suggested stays open
     assume(scenario.reconciliation["source"]["feeds"] != scenario.reconciliation["target"]["feeds"])
     strangers, windows = pair_of_strangers(scenario)
     assume(strangers)
