@@ -20,7 +20,7 @@ from tieout.workplace import Workplace
 
 SIDES: tuple[SideName, SideName] = ("source", "target")
 
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 """Raised when the meaning of a statement in sql/ changes: every reconciliation works anew."""
 
 Place = tuple[str, str]
