@@ -37,6 +37,8 @@ _SMALL_WIDTH, _SMALL_ROW, _SMALL_BARS = 400, 14, 140
 _LEAST = 2
 """Pixels that anything but nothing gets."""
 _LONGEST_LABEL, _LONGEST_SMALL = 46, 22
+_FAR = 3
+"""Zero is left off the axis where it is farther away than this many times what the steps span."""
 _MARGIN = Decimal("0.15")
 """Share of the axis before the lowest bar, where it does not begin at zero."""
 
@@ -110,9 +112,9 @@ def _axis(given: Sequence[Row]) -> tuple[Decimal, Decimal, bool]:
     ends = [end for _, end in spans(given)]
     low, high = min(ends), max(ends)
     spread = high - low
-    if spread and low > spread:
+    if spread and low > _FAR * spread:
         return low - spread * _MARGIN, high, True
-    if spread and -high > spread:
+    if spread and -high > _FAR * spread:
         return low, high + spread * _MARGIN, True
     low, high = min(low, Decimal(0)), max(high, Decimal(0))
     return low, high if high > low else low + 1, False
