@@ -72,6 +72,8 @@ def statement_page(
     if not shown:
         page["statement"] = "nothing came that counts on this day"
     steps = sorted(waterfalls, key=_most_steps_first)
+    if steps:
+        page["waterfalls, unexplained"] = waterfall.unexplained_text(steps)
     for one in steps[:_MOST_WATERFALLS]:
         page[f"{one.entity} {one.currency} waterfall"] = _markdown(waterfall_chart.small(one))
         page[f"{one.entity} {one.currency} steps"] = _markdown(waterfall.table(one))
@@ -79,14 +81,14 @@ def statement_page(
         page["breaks by class"] = _markdown(markdown.breaks_by_class(broken))
         page["largest breaks"] = _markdown(_short_breaks(broken))
     title = f"{name}: source lines by day, to {day}"
-    if steps:
-        page["waterfalls, unexplained"] = waterfall.unexplained_text(steps)
-        page["whole waterfalls"] = _markdown(_whole_waterfalls(steps))
-    return page | {
+    page |= {
         "breaks explained": _markdown(_explained(broken)),
         "whole statement": _markdown(markdown.statements(given) or "Nothing came.\n"),
         "chart": _markdown(chart.as_markdown_image(chart.outcomes(drawn, title), title)),
     }
+    if steps:
+        page["whole waterfalls"] = _markdown(_whole_waterfalls(steps))
+    return page
 
 
 def overview(given: Sequence[Statement]) -> str:

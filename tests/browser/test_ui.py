@@ -243,6 +243,44 @@ def test_a_broken_day_shows_its_breaks_and_a_picture(ui: Ui) -> None:
     ui.picture("whole-statement")
 
 
+def test_a_waterfall_leads_from_source_to_target_on_the_page(ui: Ui) -> None:
+    """Chart and table of the broken day, against the two files; the last line is 0.00."""
+    ui.open(f"{STATEMENT}?view=partitions&partition={BROKEN}", "waterfall")
+    image = ui.page.get_by_role("img", name="SC USD waterfall").first
+    image.scroll_into_view_if_needed(timeout=PATIENCE)
+    ui.picture("waterfall")
+    size = image.evaluate("one => [one.complete, one.naturalWidth, one.naturalHeight]")
+    assert size[0] is True
+    assert min(size[1:]) > 0, "the browser drew it"
+    steps = _steps(ui.page, "SC USD steps")
+    expected = from_files(ui.company.folder, BROKEN)
+    source, target = (expected[side]["received"] for side in ("source", "target"))
+    lines, missing = expected["source"]["breaks"]
+    assert steps["source"] == (source[0], source[1])
+    assert steps["missing_in_target"] == (lines, -missing)
+    assert steps["target"] == (target[0], target[1])
+    assert [*steps][-1] == "unexplained"
+    assert steps["unexplained"] == (0, Decimal(0))
+    assert source[1] - missing == target[1]
+    whole = ui.page.locator("tr", has=ui.page.get_by_text("whole waterfalls", exact=True)).last
+    whole.get_by_text("[Show Markdown]").click()
+    ui.page.get_by_role("img", name=f"card_to_ledger, {BROKEN}, SC, USD").wait_for()
+    ui.page.get_by_role("button", name="Close").click(trial=True)
+    ui.picture("whole-waterfall")
+
+
+def _steps(page: Any, title: str) -> Figures:
+    """A table of the page by its rows, top to bottom; nothing is cut off."""
+    table = page.locator("tr", has=page.get_by_text(title, exact=True)).last.locator("table").first
+    table.wait_for(timeout=PATIENCE)
+    found = {}
+    for row in table.locator("tbody tr").all():
+        name, count, amount = (cell.strip() for cell in row.locator("td").all_inner_texts())
+        found[name] = int(count.replace(",", "") or 0), Decimal(amount.replace(",", ""))
+    assert table.evaluate(_CUT_OFF) == 0
+    return found
+
+
 def test_checks_are_green_where_the_books_agree_and_red_where_they_do_not(ui: Ui) -> None:
     clean, broken = _checked(ui, CLEAN), _checked(ui, BROKEN)
     assert "every line is explained, none is a break" in clean

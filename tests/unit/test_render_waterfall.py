@@ -150,7 +150,7 @@ def test_any_waterfall_is_drawn_inside_its_picture_and_shown_in_place(
     one = one_waterfall(*((kind, label, str(amount)) for kind, label, amount in steps))
     image = waterfall_chart.small(one)
     assert len(image) <= LONGEST
-    for svg, wide in ((opened(image), 400), (waterfall_chart.chart(one), 720)):
+    for svg, wide in ((opened(image), 372), (waterfall_chart.chart(one), 720)):
         height = int(ET.fromstring(svg).get("height", "0"))  # noqa: S314 - our own text
         for _, x, y, width in bars(svg):
             assert 0 <= x <= x + width <= wide

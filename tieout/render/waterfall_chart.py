@@ -33,7 +33,7 @@ COLOURS = {
 """Colour of a bar by the part that its row is of."""
 _WIDTH, _TOP, _ROW, _BAR = 720, 30, 20, 13
 _BARS, _BARS_END = 310, 600
-_SMALL_WIDTH, _SMALL_ROW, _SMALL_BARS = 400, 14, 140
+_SMALL_WIDTH, _SMALL_ROW, _SMALL_BARS = 372, 14, 136
 _LEAST = 2
 """Pixels that anything but nothing gets."""
 _LONGEST_LABEL, _LONGEST_SMALL = 46, 22
