@@ -108,8 +108,10 @@ def test_every_check_has_its_assets_partitions(company: SmallCompany) -> None:
         "lines: control_totals": 3,
         "lines: conservation": 3,
         "matches: consumption": 2,
+        "matches: one_match": 2,
         "statements: conservation": 2,
         "statements: completeness": 2,
+        "statements: waterfall_explains_to_zero": 2,
     }
     for key in graph.asset_check_keys:
         node = graph.get(key)

@@ -117,8 +117,8 @@ ASSETS = dict.fromkeys(HOURLY_ASSETS, HOURS) | {
 CHECKS = {
     "extracts": ["taken_in"],
     "lines": ["schema", "arrival", "control_totals", "conservation"],
-    "matches": ["consumption"],
-    "statements": ["conservation", "completeness"],
+    "matches": ["consumption", "one_match"],
+    "statements": ["conservation", "completeness", "waterfall_explains_to_zero"],
 }
 
 
