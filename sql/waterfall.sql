@@ -4,8 +4,8 @@
 -- output: rows first_day, last_day, entity, currency, step (source, open_source, residual,
 --   elsewhere, converted, open_target, target), label (component, timing or break class, name of a
 --   residual), lines, amount; in every match the sources, its residual and the targets add up, so
---   source and steps lead to target; a match of several currencies leaves something in each, which
---   is converted, and its residual is in the entity's own currency
+--   source and steps lead to target; a match of several currencies or entities leaves something in
+--   each, which is converted or another entity's; a converted residual is in the entity's own
 WITH inside AS (
     SELECT
         focus.first_day,
@@ -28,11 +28,12 @@ touched AS (
 mixed AS (
     SELECT
         pass,
-        match_ref
+        match_ref,
+        min(currency) <> max(currency) AS is_converted
     FROM waterfall_line
     WHERE outcome = 'matched'
     GROUP BY pass, match_ref
-    HAVING min(currency) <> max(currency)
+    HAVING min(currency) <> max(currency) OR min(entity) <> max(entity)
 ),
 
 joined AS (
@@ -47,9 +48,10 @@ joined AS (
         mixed.pass IS NOT NULL AS is_mixed,
         focus.rid IS NOT NULL AS is_inside,
         CASE
-            WHEN mixed.pass IS NULL THEN waterfall_line.currency
-            ELSE coalesce(functional.currency, waterfall_line.currency)
+            WHEN mixed.is_converted THEN coalesce(functional.currency, waterfall_line.currency)
+            ELSE waterfall_line.currency
         END AS residual_currency,
+        CASE WHEN mixed.is_converted THEN 'converted' ELSE 'other entity' END AS mixed_label,
         coalesce(waterfall_line.label, pass_label.label, waterfall_line.pass) AS residual_label
     FROM touched
     INNER JOIN waterfall_line
@@ -115,7 +117,7 @@ step AS (
         entity,
         currency,
         'converted' AS step,
-        'converted' AS label,
+        mixed_label AS label,
         CASE WHEN side = 'source' THEN -amount ELSE amount END AS amount
     FROM joined
     WHERE is_mixed
@@ -126,7 +128,7 @@ step AS (
         entity,
         residual_currency AS currency,
         'converted' AS step,
-        'converted' AS label,
+        mixed_label AS label,
         -residual AS amount
     FROM joined
     WHERE is_mixed AND residual <> 0

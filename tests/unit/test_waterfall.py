@@ -217,6 +217,17 @@ def test_a_match_of_two_currencies_is_converted_in_each(
     }
 
 
+def test_a_match_of_two_entities_is_a_step_of_each(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    source, target = pair("A", ("100", "USD"), ("100", "USD"))
+    lines = [source, {**target, "entity": "B"}]
+    found = altered(lambda all_: pl.DataFrame(lines, all_.schema))
+    assert_explained(found)
+    across = {one.entity: one.total("converted").amount for one in found}
+    assert across == {"A": -100, "B": 100}
+
+
 def test_a_match_of_two_currencies_does_not_hide_what_another_leaves(
     altered: Callable[..., list[Waterfall]],
 ) -> None:

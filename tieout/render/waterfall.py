@@ -15,6 +15,10 @@ _ELSEWHERE = {
     "source": "sources elsewhere, matched with these targets",
     "target": "targets elsewhere, matched with these sources",
 }
+_ACROSS = {
+    "converted": "converted, by matches of two currencies",
+    "other entity": "answered by another entity",
+}
 _TOTALS = frozenset({"source", "target", "unexplained"})
 
 
@@ -112,7 +116,7 @@ def _rows(one: Waterfall) -> Iterator[Row]:
         elif step.kind == "elsewhere":
             yield Row("elsewhere", _ELSEWHERE[step.label], step.figure)
         elif step.kind == "converted":
-            yield Row("converted", "converted, by matches of two currencies", step.figure)
+            yield Row("converted", _ACROSS[step.label], step.figure)
     for label, figure in by_class(one).items():
         yield Row("timing" if label == "timing" else "break", label, figure)
     yield Row("target", "target", one.total("target"))

@@ -145,8 +145,9 @@ def _brief(one: Waterfall) -> list[Row]:
     shown: list[Row] = []
     for row in rows(one):
         label = row.label.removesuffix(" left by matches").partition(":")[0]
-        if row.part in ("elsewhere", "converted"):
+        if row.part == "elsewhere":
             label = row.part
+        label = label.partition(",")[0] if row.part == "converted" else label
         if row.part == "unexplained":
             label = f"unexplained {text_amount(row.figure.amount, one.currency)}"
         if shown and row.part == "elsewhere" == shown[-1].part:
