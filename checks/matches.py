@@ -83,7 +83,8 @@ def _one_match(workplace: Workplace, name: str, days: Sequence[str]) -> Findings
     matched = all_.filter(pl.col("outcome") == "matched")
     own = matched.filter(pl.col("period").is_in(asked))
     again = matched.group_by(_ONE_LINE).len().filter(pl.col("len") > 1)
-    answered = own.filter(pl.col("counterpart").is_not_null())
+    # What a person matched may lie farther away than is read here.
+    answered = own.filter(pl.col("counterpart").is_not_null(), pl.col("decision").is_null())
     counted = {
         "matched lines": own,
         "lines in several matches": own.join(again, on=_ONE_LINE, how="semi"),

@@ -133,9 +133,13 @@ def _reading(workplace: Workplace, name: str, periods: Sequence[Period]) -> Iter
     near = {day for period in set(periods) for day in _days_around(period, reach)}
     heads = workplace.register.heads(f"outcomes/{name}")
     paths = workplace.store.paths(head for day, head in heads.items() if day in near)
+    far = workplace.store.paths(head for day, head in heads.items() if day not in near)
     fine = "usage" in side_kinds(workplace, name).values()
     with session(workplace.store.root, workplace.settings.limits) as engine:
-        engine.view("outcome", paths, outcomes(fine))
+        # A person may match lines that lie farther apart than any window.
+        by_hand = "decision IS NOT NULL AND outcome = 'matched'"
+        decided = engine.relation(far, outcomes(fine)).filter(by_hand)
+        engine.relation(paths, outcomes(fine)).union(decided).create_view("outcome")
         engine.frame("period_asked", asked(periods))
         engine.frame("pass_label", _pass_labels(reconciliation))
         engine.frame("functional", _functional(workplace))

@@ -55,10 +55,18 @@ def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:
             counts[*place, f"open_{one['side']}"].append(sign * one["amount"])
     for members in matches.values():
         if any(map(inside, members)):
+            converted = len({one["currency"] for one in members}) > 1
+            across = converted or len({one["entity"] for one in members}) > 1
             for one in members:
                 place = one["entity"], one["currency"]
                 if one["residual"]:
-                    counts[*place, "residual"].append(one["residual"])
+                    own = worlds.ENTITIES[one["entity"]] if converted else one["currency"]
+                    counts[one["entity"], own, "residual"].append(one["residual"])
+                    if across:
+                        counts[one["entity"], own, "converted"].append(-one["residual"])
+                if across:
+                    sign = -1 if one["side"] == "source" else 1
+                    counts[*place, "converted"].append(sign * one["amount"])
                 if not inside(one):
                     sign = 1 if one["side"] == "source" else -1
                     counts[*place, "elsewhere"].append(sign * one["amount"])
