@@ -39,7 +39,7 @@ def sums_of(found: Iterable[Waterfall]) -> Sums:
     return sums
 
 
-def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:
+def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:  # noqa: C901 - the rule
     """The same in loops over outcomes; of a match, all lines are looked at."""
     counts: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     taken = [one for one in lines if one["outcome"] != "duplicate"]
