@@ -17,7 +17,7 @@ from tieout.formats.refusals import KEYS, refuse
 from tieout.lines.columns import UNMAPPED, Columns, columns
 
 GIVEN = frozenset(
-    ("feed", "line_id", "extract_sha256", "row_number", "received_on", "account_class")
+    "feed line_id row_ref extract_sha256 row_number received_on account_class".split()
 )
 """Canonical columns that no format maps: they come from the delivery and the configuration."""
 
@@ -121,6 +121,7 @@ class Plan:
             *(pl.col(k) for k in KEYS),
             pl.lit(number, pl.Int32).alias("rule"),
             (pl.col(_ROW + "line_id") + suffix).alias("line_id"),
+            pl.col(_ROW + "line_id").alias("row_ref"),
         ]
         for column, dtype in self.canonical.items():
             if column in rule.columns:

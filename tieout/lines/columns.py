@@ -33,13 +33,16 @@ COMMON: Columns = {
 }
 
 SETTLEMENT: Columns = {
+    "row_ref": TEXT,
     "settlement_batch": TEXT,
     "category": TEXT,
     "payment_ref": TEXT,
+    "payment_method": TEXT,
     "invoice_ref": TEXT,
     "customer_ref": TEXT,
     "gross": LINE_AMOUNT,
     "fee": LINE_AMOUNT,
+    "fee_passed_through": LINE_AMOUNT,
     "net": LINE_AMOUNT,
     "presentment_currency": TEXT,
     "presentment_amount": LINE_AMOUNT,
@@ -47,6 +50,8 @@ SETTLEMENT: Columns = {
     "available_on": DAY,
     "settled_on": DAY,
 }
+"""`row_ref` is the id of the sender's row, which all its lines share; `fee_passed_through` the part
+of the fee that is not the provider's own (scheme fees and interchange), where the sender says."""
 
 USAGE: Columns = {
     "customer_ref": TEXT,

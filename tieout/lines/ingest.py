@@ -41,7 +41,7 @@ __all__ = ["Progress", "WindowReport", "refresh_lines"]
 Progress = Callable[[int, int], None]
 """Called with windows done and windows in all."""
 
-RULES = "2"
+RULES = "3"
 """Raised when the code makes other lines of the same extracts: published windows are worked
 again.
 """
