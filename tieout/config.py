@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tieout.errors import ConfigurationError
+from tieout.fees import overlaps
 from tieout.settings import Settings
 from tieout.yamlfile import Lines, Trail, line_at, read_yaml
 from tieout.yamlfile import problems as problems_of
@@ -129,6 +130,7 @@ def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     yield from _entity_checks(settings)
     yield from _folder_checks(settings)
     yield from _journal_checks(settings)
+    yield from _fee_checks(settings)
     feeds = sorted(settings.feeds)
     for name, reconciliation in settings.reconciliations.items():
         here: Trail = ("reconciliations", name)
@@ -206,3 +208,30 @@ def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
         if feed.entity is not None and feed.entity not in settings.entities:
             known = ", ".join(sorted(settings.entities))
             yield ("feeds", name, "entity"), f"no entity {feed.entity!r}; entities are {known}"
+
+
+def _fee_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
+    for name, reconciliation in settings.reconciliations.items():
+        expects = reconciliation.target.expects if reconciliation.target else None
+        if expects is not None and expects not in settings.fees:
+            known = ", ".join(sorted(settings.fees)) or "none yet: write them under fees"
+            trail = ("reconciliations", name, "target", "expects")
+            yield trail, f"no fee schedule {expects!r}; schedules are {known}"
+    for schedule, rules in settings.fees.items():
+        here: Trail = ("fees", schedule)
+        names = [rule.name for rule in rules]
+        for position, rule in enumerate(rules):
+            if rule.name in names[:position]:
+                yield (*here, position, "name"), f"two rules are named {rule.name!r}"
+            for key, values in (("feeds", settings.feeds), ("entities", settings.entities)):
+                for at, value in enumerate(getattr(rule, key)):
+                    if value not in values:
+                        known = ", ".join(sorted(values))
+                        yield (*here, position, key, at), f"no such {key}: {value!r}; {known}"
+        for first, second, example in overlaps(rules):
+            yield (
+                (*here, second),
+                f"rules {names[first]!r} and {names[second]!r} could both apply to one line "
+                f"({example}); narrow one by feeds, categories, entities, currencies, methods or "
+                "its days",
+            )

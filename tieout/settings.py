@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from tieout.fees import FeeRule
 from tieout.keyparts import parse
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
@@ -125,6 +126,9 @@ class Side(Part):
     """Canonical column -> the values that take part."""
     sign: int = 1
     """1, or -1 to turn credits positive (revenue, tax)."""
+    expects: Name | None = None
+    """A fee schedule: the side has no lines of its own, but the fees that the schedule expects on
+    the lines of its feeds. Only a target can have it."""
 
     @field_validator("sign")
     @classmethod
@@ -132,6 +136,12 @@ class Side(Part):
         if sign not in (1, -1):
             raise ValueError("sign is 1 or -1")
         return sign
+
+    @model_validator(mode="after")
+    def _expects_by_rules_alone(self) -> Side:
+        if self.expects is not None and (self.where or self.sign != 1):
+            raise ValueError("what a schedule expects is chosen by its rules: no where, no sign")
+        return self
 
 
 class Tolerance(Part):
@@ -230,6 +240,8 @@ class Reconciliation(Part):
         pair = self.source is not None and self.target is not None and bool(self.passes)
         if pair == (self.chain is not None):
             raise ValueError("give source, target and passes, or a chain of two reconciliations")
+        if self.source is not None and self.source.expects is not None:
+            raise ValueError("the source is what was charged; a target expects, by a fee schedule")
         if self.timing_days[0] > 0 or self.timing_days[1] < 0:
             raise ValueError("timing_days must span 0, e.g. [-1, 5]")
         return self
@@ -270,6 +282,8 @@ class Settings(Part):
     accounts: dict[str, dict[str, AccountClass]] = Field(default_factory=dict)
     """Entity (or "*" for all) -> ledger account -> account class."""
     feeds: dict[Name, Feed] = Field(min_length=1)
+    fees: dict[Name, tuple[FeeRule, ...]] = Field(default_factory=dict)
+    """Fee schedules: what providers may charge, by the contract."""
     reconciliations: dict[Name, Reconciliation] = Field(min_length=1)
     rates: dict[Name, Filled] = Field(default_factory=dict)
     """Rate tables: CSV files with the columns date, currency, to, rate, relative to the

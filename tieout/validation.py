@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
 from tieout.config import line_of, load
 from tieout.errors import ConfigurationError
+from tieout.fees import FeeRule
 from tieout.formats.binding import COLUMN_OPTION
 from tieout.formats.catalogue import formats
 from tieout.formats.models import Format
@@ -32,6 +33,11 @@ _VALUES: dict[Kind, dict[str, tuple[str, ...]]] = {
     "ledger": {"account_class": get_args(AccountClass)},
 }
 """Columns with few values, and what these are."""
+
+
+_READ_BY_RULES = {"methods": "payment_method", "pass_through": "fee_passed_through"}
+"""Settings of a fee rule that need a column which not every format has."""
+_NAME_FEEDS = "name the feeds that do in the rule's feeds"
 
 
 def validated(path: Path) -> Settings:
@@ -62,6 +68,8 @@ def _problems(settings: Settings) -> Iterator[tuple[Trail, str]]:
             yield ("feeds", name, "format"), text
         else:
             yield from _feed_problems(settings, name, known[feed.format])
+    for schedule, rules in settings.fees.items():
+        yield from _category_problems(("fees", schedule), rules)
     for name, reconciliation in settings.reconciliations.items():
         sides = {"source": reconciliation.source, "target": reconciliation.target}
         used = {feed for side in sides.values() if side for feed in side.feeds}
@@ -119,12 +127,51 @@ def _side_problems(
             yield trail, f"{name}: the {side_name} side mixes {' and '.join(found)} lines"
             return
         kinds[side_name] = found[0]
+        if side.expects is not None:
+            yield from _schedule_problems(settings, known, name, side)
         yield from _value_problems(settings, name, side_name, side, found[0])
     try:
         check_keys(name, settings.reconciliations[name], kinds)
     except ConfigurationError as problem:
         place = _trail(settings, name, problem.where.split("."))
         yield place, _told(problem)
+
+
+def _category_problems(here: Trail, rules: Sequence[FeeRule]) -> Iterator[tuple[Trail, str]]:
+    for position, rule in enumerate(rules):
+        for at, category in enumerate(rule.categories):
+            if category not in SETTLEMENT_CATEGORIES:
+                near = get_close_matches(category, SETTLEMENT_CATEGORIES, 1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                allowed = ", ".join(SETTLEMENT_CATEGORIES)
+                trail = (*here, position, "categories", at)
+                yield trail, f"no category {category!r}{hint}; it is one of {allowed}"
+
+
+def _schedule_problems(
+    settings: Settings, known: Mapping[str, Format], name: str, side: Side
+) -> Iterator[tuple[Trail, str]]:
+    """A schedule on lines that are no settlements, or that lack what one of its rules reads."""
+    assert side.expects is not None
+    for position, rule in enumerate(settings.fees[side.expects]):
+        for feed in side.feeds:
+            layout = known[settings.feeds[feed].format]
+            if layout.kind != "settlement":
+                trail: Trail = ("reconciliations", name, "target", "expects")
+                yield trail, f"{feed} has {layout.kind} lines; a fee schedule is of settlements"
+                return
+            if rule.feeds and feed not in rule.feeds:
+                continue
+            for setting, column in _READ_BY_RULES.items():
+                needed = rule.methods if setting == "methods" else rule.adds_costs
+                if needed and column not in _mapped(layout):
+                    trail = ("fees", side.expects, position, setting)
+                    yield trail, f"{feed} ({layout.name}) does not say its {column}; {_NAME_FEEDS}"
+
+
+def _mapped(layout: Format) -> set[str]:
+    """The canonical columns that a format fills."""
+    return {*layout.row, *(column for rule in layout.lines for column in rule.columns)}
 
 
 def _value_problems(
