@@ -11,6 +11,7 @@ from operator import and_
 
 import polars as pl
 
+from checks.expected import expected_fees
 from checks.published import scan
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import UNMAPPED, columns
@@ -49,6 +50,8 @@ def lines_in_scope(workplace: Workplace, name: str, versions: Versions) -> pl.La
         used = {place: version for place, version in versions.items() if place[0] in tables}
         kind = format_of(settings, side.feeds[0]).kind
         rows = scan(workplace, workplace.register.versions(used), columns(kind))
+        if side.expects is not None:
+            rows = expected_fees(rows, settings.fees[side.expects])
         amount = (pl.col("amount").cast(FINE_AMOUNT) * side.sign).cast(FINE_AMOUNT)
         side_column = pl.lit(side_name).alias("side")
         inside = rows.filter(_scope(side, kind)).with_columns(side_column, amount=amount)

@@ -80,7 +80,8 @@ SELECT
             OR billed_line.service_start > first_outcome.period
             THEN 'billed_late'
         ELSE 'billed_and_booked'
-    END AS answer
+    END AS answer,
+    CAST(NULL AS VARCHAR) AS fee_rule
 FROM first_outcome
 LEFT JOIN second_outcome
     ON

@@ -119,7 +119,8 @@ SELECT
     verdict.reason,
     verdict.score,
     verdict.decision,
-    CAST(NULL AS VARCHAR) AS answer
+    CAST(NULL AS VARCHAR) AS answer,
+    coalesce(CASE WHEN line.side = 'source' THEN other.fee_rule END, line.fee_rule) AS fee_rule
 FROM verdict
 INNER JOIN line ON verdict.lid = line.lid
 LEFT JOIN line AS other ON verdict.other_lid = other.lid

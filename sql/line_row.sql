@@ -25,5 +25,6 @@ SELECT
     finest,
     functional_amount,
     presentment_amount,
-    try_cast(exchange_rate AS DECIMAL(20, 12)) AS exchange_rate
+    try_cast(exchange_rate AS DECIMAL(20, 12)) AS exchange_rate,
+    fee_rule
 FROM working_line

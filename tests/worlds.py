@@ -51,8 +51,10 @@ FORMATS: dict[Kind, str] = {
 ENTITIES = {"A": "USD", "B": "EUR"}
 
 
-def settings(reconciliations: Mapping[str, Config]) -> Settings:
-    """Settings with every feed of FEEDS and the reconciliations as tieout.yaml would write them."""
+def settings(
+    reconciliations: Mapping[str, Config], fees: Mapping[str, Sequence[Config]] | None = None
+) -> Settings:
+    """Settings with every feed of FEEDS, the reconciliations and fees as tieout.yaml has them."""
     return Settings.model_validate(
         {
             "company": "Small World",
@@ -70,6 +72,7 @@ def settings(reconciliations: Mapping[str, Config]) -> Settings:
                 for feed, kind in FEEDS.items()
             },
             "reconciliations": reconciliations,
+            "fees": fees or {},
             "limits": {"memory_mb": 512, "threads": 2},
         }
     )
@@ -150,7 +153,11 @@ class World:
 
 
 @contextmanager
-def world(reconciliations: Mapping[str, Config], url: str | None = None) -> Iterator[World]:
+def world(
+    reconciliations: Mapping[str, Config],
+    url: str | None = None,
+    fees: Mapping[str, Sequence[Config]] | None = None,
+) -> Iterator[World]:
     """An empty world of its own, gone afterwards; its register is SQLite unless a URL is given."""
     with tempfile.TemporaryDirectory(prefix="tieout-world-") as folder:
         home = Path(folder)
@@ -158,7 +165,9 @@ def world(reconciliations: Mapping[str, Config], url: str | None = None) -> Iter
             shutil.copyfile(_empty_register(), home / "register.db")
             url = f"sqlite:///{home / 'register.db'}"
         with Register.open(url) as register:
-            place = Workplace(settings(reconciliations), register, Store(home / "store"), home)
+            place = Workplace(
+                settings(reconciliations, fees), register, Store(home / "store"), home
+            )
             yield World(place)
 
 

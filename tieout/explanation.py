@@ -17,7 +17,7 @@ def explain(row: Row) -> str:
     """The sentence for an open line, by its break class."""
     if row["counterpart"] is not None and row["other_period"] is None:
         return _broken_link(row)
-    said = _SENTENCES[row["break_class"]](row)
+    said = (_of_schedule(row) or _SENTENCES[row["break_class"]])(row)
     if row["match_ref"] is not None:
         said = _suggested(row)
     if row["search_limit"] is not None and row["break_class"] != "ambiguous":
@@ -130,6 +130,42 @@ def _variance(what: str) -> Callable[[Row], str]:
         )
 
     return sentence
+
+
+def _of_schedule(row: Row) -> Callable[[Row], str] | None:
+    """The sentence of a fee that is held against a fee schedule, where it is one of its own."""
+    return _SCHEDULE_SENTENCES.get(row["break_class"]) if row["fee_rule"] is not None else None
+
+
+def _off_schedule(row: Row) -> str:
+    """What was charged and what the schedule expects, as costs, whichever side the row is of."""
+    own, other = row["amount"], row["other_amount"]
+    if row["group_member"]:
+        own = row["group_amount"]
+    elif row["group_amount"] is not None:
+        other = row["group_amount"]
+    charged, due = (own, other) if row["side"] == "source" else (other, own)
+    off = due - charged
+    much = "too much" if off > 0 else "too little"
+    return (
+        f"{_money(-charged, row['currency'])} was charged and {_money(-due, row['currency'])} is "
+        f"expected by {row['fee_rule']} on {_place(row)}: {_money(abs(off), row['currency'])} "
+        f"{much}."
+    )
+
+
+def _without_rule(row: Row) -> str:
+    charged = _money(-row["amount"], row["currency"])
+    return f"{charged} was charged on {_place(row)}, and no rule of the fee schedule expects it."
+
+
+def _not_charged(row: Row) -> str:
+    due = _money(-row["amount"], row["currency"])
+    return f"{due} is expected by {row['fee_rule']} on {_place(row)}, and nothing was charged."
+
+
+def _place(row: Row) -> str:
+    return f"{row['ref']} ({row['feed']}, {row['period']})"
 
 
 def _ambiguous(row: Row) -> str:
@@ -252,4 +288,10 @@ _SENTENCES: dict[str, Callable[[Row], str]] = {
     "late_arrival": _late,
     "late_usage": _late_usage,
     "fx_difference": _rates,
+}
+
+_SCHEDULE_SENTENCES: dict[str, Callable[[Row], str]] = {
+    "fee_variance": _off_schedule,
+    "missing_in_target": _without_rule,
+    "missing_in_source": _not_charged,
 }

@@ -240,6 +240,9 @@ def _sentence(outcome: str, row: Mapping[str, Any], match: Match | None) -> str:
     other = f"{row['counterpart']} ({row['counterpart_feed']})" if row["counterpart"] else "itself"
     how = f"hand (decision {row['decision']})" if row["decision"] is not None else row["pass"]
     sentence = f"Matched by {how} with {other}"
+    if row["fee_rule"] is not None and row["decision"] is None:
+        sentence = f"Charged as {row['fee_rule']} expects"
+        sentence += f", by {other}" if row["side"] == "target" else ""
     if match is not None:
         sentence += _company(row, match)
     sentence += f", complete on {row['cleared_on']}"

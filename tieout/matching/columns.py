@@ -51,6 +51,7 @@ OUTCOMES: Columns = {
     "score": SCORE,
     "decision": pl.Int64(),
     "answer": TEXT,
+    "fee_rule": TEXT,
 }
 """`outcome` is matched, open or duplicate (a second delivery of the same line, removed).
 
@@ -64,7 +65,9 @@ ended a search for one, where one did. `label` names what a residual is, and
 `rounding` how much of a difference of rates is rounding only; `reason` and `score` are of
 a match that is only suggested to a person: its lines are open, and `pass` and `match_ref` say with
 whom; `decision` is the number of the person's decision that made a match, or that accepted a break;
-`answer` is what a chain says of a line."""
+`answer` is what a chain says of a line.
+Where one side is what a fee schedule expects, `fee_rule` says the rule that the line or its
+counterpart is expected by."""
 
 
 def outcomes(fine: bool) -> Columns:

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from duckdb import ColumnExpression, ConstantExpression
+
 from tieout.engine.duck import Engine
 from tieout.errors import ConfigurationError
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
 from tieout.matching import sides
+from tieout.matching.expected import NO_RULE, expected
 from tieout.matching.rates import rates_sha256
+from tieout.matching.sides import Expression
 from tieout.model import SideName
 from tieout.register.records import Publication
 from tieout.settings import Kind, Reconciliation, Side
@@ -58,6 +62,9 @@ def fingerprint(workplace: Workplace, name: str) -> str:
     if any(rule.currency == "functional" for rule in reconciliation.passes):
         told += str({code: one.currency for code, one in workplace.settings.entities.items()})
         told += rates_sha256(workplace.settings, reconciliation)
+    if reconciliation.target is not None and reconciliation.target.expects is not None:
+        rules = workplace.settings.fees[reconciliation.target.expects]
+        told += "".join(rule.model_dump_json() for rule in rules)
     return hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
 
 
@@ -91,7 +98,12 @@ def read_inputs(workplace: Workplace, tables: Sequence[str], consumer: str) -> I
 
 
 def side_tables(reconciliation: Reconciliation, side: SideName, stage: str = "lines") -> list[str]:
-    """Tables of the feeds of one side: their lines, or their quarantine, duplicates, deliveries."""
+    """Tables of the feeds of one side: their lines, or their quarantine, duplicates, deliveries.
+
+    What a fee schedule expects is made from lines alone; nothing was refused or removed of it.
+    """
+    if side_of(reconciliation, side).expects is not None and stage != "lines":
+        return []
     return [f"{stage}/{feed}" for feed in side_of(reconciliation, side).feeds]
 
 
@@ -117,8 +129,24 @@ def show_lines(
             for rule in reconciliation.passes
         ]
         kind, own = kinds[side], side_of(reconciliation, side)
-        other = side_of(reconciliation, "source")
-        source = other if side == "target" and {*own.feeds} & {*other.feeds} else None
         relation = engine.relation(paths, columns(kind))
-        parts.append(sides.project(relation, kind, side, own, keys, source, functional=functional))
+        if own.expects is not None:
+            relation = expected(relation, workplace.settings.fees[own.expects])
+        source, fee_rule = _beside(reconciliation, side)
+        projected = sides.project(
+            relation, kind, side, own, keys, source, functional=functional, fee_rule=fee_rule
+        )
+        parts.append(projected)
     parts[0].union(parts[1]).create_view(view, replace=True)
+
+
+def _beside(
+    reconciliation: Reconciliation, side: SideName
+) -> tuple[Side | None, Expression | None]:
+    """For `sides.project`: the source where a target shares its feeds, and what `fee_rule` is."""
+    source, target = side_of(reconciliation, "source"), side_of(reconciliation, "target")
+    if target.expects is not None:
+        known = ConstantExpression(NO_RULE) if side == "source" else ColumnExpression("fee_rule")
+        return None, known
+    shared = side == "target" and {*source.feeds} & {*target.feeds}
+    return (source if shared else None), None

@@ -103,6 +103,7 @@ def project(
     source: Side | None = None,
     *,
     functional: bool = False,
+    fee_rule: Expression | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """Lines of one side (columns of its kind) in the engine's common columns.
 
@@ -110,6 +111,7 @@ def project(
     may be what a source line was wrongly posted to). `keys`: the key columns of each pass. Where
     both sides read the same feeds, the target needs `source`: a source line is not its own target.
     `functional`: whether a pass compares functional amounts; without one the columns are NULL.
+    `fee_rule` is what expects the lines where one side is a fee schedule's.
     """
     scope = _scope(kind, side)
     if side_name == "source":
@@ -129,6 +131,9 @@ def project(
         _finest(kind, keys).alias("finest"),
         *(_ledger_column(kind, c) for c in _LEDGER_ONLY),
         *_rates(kind if functional else None, side.sign),
+        (ConstantExpression(None) if fee_rule is None else fee_rule)
+        .cast("VARCHAR")
+        .alias("fee_rule"),
     ]
     return relation.select(*own)
 
