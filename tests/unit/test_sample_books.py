@@ -31,6 +31,7 @@ FIRST, LAST = date(2026, 9, 14), date(2026, 10, 20)
 FEEDS = ("stripe_us", "stripe_uk", "adyen", "usage", "billing", "erp")
 SETTLEMENT, INVOICE = "settlement_to_ledger", "invoice_to_ledger"
 RECEIVABLES, USAGE = "invoice_to_receivable", "usage_to_invoice"
+PRICES = "fees_to_schedule"
 
 
 @pytest.fixture(scope="module")
@@ -317,6 +318,62 @@ def _agrees(kind: str, line: Line, found: list[Posting]) -> bool:
     }[kind]
 
 
+def test_every_fee_is_by_the_price_list_unless_labelled(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    stripe = {line.line_id: line for line in books.settlement if line.feed != "adyen"}
+    due = {name: _stripe_price(line) for name, line in stripe.items() if name[-4:] != ":fee"}
+    charged = {
+        name: -stripe[f"{name}:fee"].amount if f"{name}:fee" in stripe else Decimal(0)
+        for name in due
+    }
+    for path in (sample[0] / "adyen").glob("*.csv"):
+        for number, row in enumerate(raw_rows(path)):
+            gross = Decimal(row["Gross Credit (GC)"] or 0)
+            if row["Type"] == "Settled":
+                name = f"{row['Psp Reference']}.Settled.{row['Modification Reference']}"
+                costs = Decimal(row["Scheme Fees (NC)"] or 0) + Decimal(
+                    row["Interchange (NC)"] or 0
+                )
+                percent = "0.006" if row["Payment Method"] == "visa" else "0.01"
+                unit = "1" if row["Net Currency"] == "JPY" else "0.01"
+                due[name] = costs + (gross * Decimal(percent)).quantize(
+                    Decimal(unit), ROUND_HALF_UP
+                )
+                charged[name] = gross - Decimal(row["Net Credit (NC)"])
+            elif row["Type"] == "Fee":
+                wanted = {"EUR": "38.10", "JPY": "5000"}[row["Net Currency"]]
+                assert Decimal(row["Net Debit (NC)"]) == Decimal(wanted), (path, number)
+            elif row["Type"] != "MerchantPayout":
+                assert not row["Commission (NC)"] + row["Markup (NC)"], (path, number)
+    seen = set()
+    for name, price in due.items():
+        wrong = {
+            (True, True): ("fee_variance", "fee_variance"),
+            (True, False): ("missing_in_source", None),
+            (False, True): (None, "missing_in_target"),
+        }
+        right = charged[name] == price
+        wanted = (None, None) if right else wrong[(price != 0, charged[name] != 0)]
+        found = books.label(PRICES, "target", name), books.label(PRICES, "source", f"{name}:fee")
+        assert found == wanted, name
+        seen.add(wanted)
+    assert len(seen) == 4
+    labelled = books.labels[(PRICES, "source")].keys() | books.labels[(PRICES, "target")].keys()
+    assert {name.removesuffix(":fee") for name in labelled} <= due.keys()
+
+
+def _stripe_price(line: Line) -> Decimal:
+    """What Stripe may charge on a line besides the line itself."""
+    percent, fixed = {"USD": ("0.029", "0.30"), "GBP": ("0.015", "0.20")}[line.currency]
+    if line.category == "charge":
+        share = (line.amount * Decimal(percent)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return share + Decimal(fixed)
+    if line.category == "fee":
+        assert line.amount == Decimal(-49)
+    return Decimal(15) if line.category == "chargeback" else Decimal(0)
+
+
 def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
     classes = {(key[0], kind) for key, lines in books.labels.items() for kind in lines.values()}
     classes |= {(name, kind) for name, kind, _, _ in books.delivery_labels}
@@ -335,6 +392,9 @@ def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
         USAGE: delivery
         | {"rating_variance", "late_usage", "missing_in_target", "missing_in_source"}
         | {"missing_extract"},
+        PRICES: delivery
+        | {"fee_variance", "missing_in_source", "missing_in_target"}
+        | {"batch_out_of_balance", "line_out_of_balance", "sequence_gap"},
         "usage_to_ledger": delivery
         | {"rating_variance", "late_usage", "missing_in_target", "amount_mismatch"}
         | {"account_mismatch", "missing_extract"},

@@ -16,9 +16,9 @@ from tieout.sample.plan import Plan
 from tieout.sample.usage import HOURS, missing_hour
 
 READ_BY: Final[dict[str, tuple[tuple[str, SideName], ...]]] = {
-    "stripe_us": (("settlement_to_ledger", "source"),),
-    "stripe_uk": (("settlement_to_ledger", "source"),),
-    "adyen": (("settlement_to_ledger", "source"),),
+    "stripe_us": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
+    "stripe_uk": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
+    "adyen": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
     "usage": (("usage_to_invoice", "source"), ("usage_to_ledger", "source")),
     "billing": (
         ("invoice_to_ledger", "source"),

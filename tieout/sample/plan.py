@@ -1,9 +1,9 @@
 """Where the breaks go: one list, fixed by the seed and the span before anything is generated.
 
 Breaks keep out of each other's way, so that each label says exactly one thing: at most one a day
-in a provider's settlement (lines that stay over are also compared by batch), one a day on an
-invoice's usage, one on its postings, one on its receivable, and one delivery a day. All lie early
-enough to be due before the last day.
+in a provider's settlement (lines that stay over are also compared by batch), one a day on its
+prices, on another line, one on an invoice's usage, one on its postings, one on its receivable, and
+one delivery a day. All lie early enough to be due before the last day.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ LEDGER_BREAKS: Final = (
 )
 RECEIVABLE_BREAKS: Final = ("amount_mismatch", "missing_in_target", "duplicate_in_target")
 USAGE_BREAKS: Final = ("rating_variance", "late_usage", "missing_in_target", "missing_in_source")
+PRICE_BREAKS: Final = ("fee_variance", "missing_in_source", "missing_in_target")
+"""Fees charged that are not by the price list; the ledger books them as charged."""
 DELIVERIES: Final = (
     "manifest stripe_us",
     "usage_hour",
@@ -129,9 +131,16 @@ def make_plan(business: Business) -> Plan:
         *_in_turn(business, [("postings", day) for day in days], LEDGER_BREAKS),
         *_in_turn(business, [("receivable", day) for day in days], RECEIVABLE_BREAKS),
         *_in_turn(business, billed, USAGE_BREAKS),
+        *_in_turn(business, [(priced(f), day) for day in days for f in STRIPE], PRICE_BREAKS),
+        *_in_turn(business, [(priced(a), day) for day in days for a in ADYEN], PRICE_BREAKS[:1]),
         *_deliveries(business, days),
     ]
     return Plan(_fitting(business, injection) for injection in injections)
+
+
+def priced(account: str) -> str:
+    """The place of an account's breaks against its price list."""
+    return f"prices {account}"
 
 
 def _in_turn(

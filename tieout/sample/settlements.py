@@ -17,6 +17,7 @@ from tieout.sample.ledger import posting_id
 from tieout.sample.payments import CHARGE
 from tieout.sample.plan import Injection, Plan
 from tieout.sample.postings import corrected
+from tieout.sample.prices import adyen_prices, stripe_prices
 
 RECONCILIATION: Final = "settlement_to_ledger"
 _GROSS_PART, _FEE_PART = 0, 1
@@ -51,6 +52,7 @@ def stripe_day(
         )
         rows = pl.concat([rows, again])
         labels.add(RECONCILIATION, injection.break_class, "source", stripe_lines(again))
+    rows = stripe_prices(plan, feed, day, rows, victim, labels)
     if injection and victim and injection.break_class == "line_out_of_balance":
         return _out_of_balance(business, feed, day, rows, victim, labels)
     rows = stripe.with_payout(rows, feed, day)
@@ -117,6 +119,8 @@ def adyen_day(
     injection = plan.at(account, day)
     _label_gap(plan, account, day, labels)
     rows = adyen.batch_rows(business, account, day, moved)
+    if not _is_gap(injection):
+        rows = adyen_prices(plan, account, day, rows, labels)
     short = 0
     if injection and injection.break_class == "batch_out_of_balance":
         short = _SHORT * MARKETS[ADYEN[account]].smallest
