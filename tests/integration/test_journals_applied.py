@@ -1,8 +1,8 @@
 """Proposed journals, booked: the breaks they are for are gone, and nothing else has changed.
 
 The sample company's ledger gets the lines of the CSV as further postings, read back by plain Python
-as an ERP would import them. What must vanish and what must stay is written down here; what the books
-must come to on the suspense account is told by the sample's own rules: whoever closed a day parked there what was off.
+as an ERP would import them. What must vanish and what must stay is written down here; that suspense
+comes to nothing follows from the sample: whoever closed a day parked there what was off.
 """
 
 from __future__ import annotations

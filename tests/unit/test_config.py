@@ -276,3 +276,26 @@ def test_the_schema_for_editors_names_every_setting() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings.model_fields["limits"].default.threads = 64
+
+
+JOURNALS = """
+journals:
+  accounts:
+    US99: {fee: "6100"}
+    "*":
+      fee: "9999"
+      clearing: "0110"
+  posted_by:
+    stripe: nowhere
+"""
+
+
+def test_accounts_to_post_to_are_those_of_the_account_map(tmp_path: Path) -> None:
+    text = COMPANY + JOURNALS
+    found = problems(tmp_path, text)
+    assert [int(one.split(":")[0]) for one in found] == [
+        line_of(text, part) for part in ("    US99", "      fee: ", "    stripe: nowhere")
+    ]
+    assert "no entity 'US99'" in found[0]
+    assert "account '9999' is not in the account map; name a fee account" in found[1]
+    assert "'nowhere' is no many_to_one pass with 'stripe' on its source side" in found[2]

@@ -196,6 +196,8 @@ def _taken_back(fact: Fact) -> Leg:
     """The reversal of the fact's posting, on its day."""
     if fact.posting_amount is None or fact.posting_account is None:
         raise NotPossible("the posting it stands against is not there any more")
+    if not fact.posting_amount:
+        raise NotPossible("the posting it stands against is of nothing; no journal takes that back")
     assert fact.posting_entity is not None
     assert fact.posting_currency is not None
     assert fact.posting_day is not None
