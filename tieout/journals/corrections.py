@@ -128,7 +128,11 @@ class _Case:
         """What a match left: the posting is made to agree, the account of the label takes it."""
         fact = self.fact
         rule = next((one for one in self.about.passes if one.name == fact.pass_name), None)
-        if rule is None or rule.shape not in ("one_to_one", "many_to_one"):
+        if rule is None:
+            raise NotPossible(
+                "its match was not made by a pass; whoever made it posts what is left"
+            )
+        if rule.shape not in ("one_to_one", "many_to_one"):
             raise NotPossible("several postings are in its match; which is off nobody can say")
         assert fact.residual is not None
         back = _taken_back(fact)
