@@ -396,6 +396,13 @@ def test_the_key_changes_with_an_amount_and_not_with_an_account() -> None:
     assert key("-3.01", {"accounts": {"*": {"fee": "6100"}}})[0] != first
 
 
+def test_equal_amounts_of_two_lines_are_two_keys() -> None:
+    rows = {"psp": [settled("ch_1", "100"), settled("ch_2", "100")]}
+    with books({"psp_to_erp": SETTLEMENT}, rows) as workplace:
+        first, second = proposals(workplace, MONTH).journals
+    assert first.external_id != second.external_id
+
+
 def test_a_class_with_several_accounts_waits_for_one_to_be_named() -> None:
     rows = {"psp": [settled("ch_1", "-3", "fee")]}
     accounts = {"*": MAP | {"6200": "fee"}}
