@@ -1,7 +1,7 @@
 -- grain: one key of one current line
 -- inputs: known_line, decision_line
 -- output: view known_link; keys of different passes never meet, journals meet their reversals,
---   lines meet those that a person decided together
+--   lines meet those that a person decided on with them, whether these are known or not
 CREATE OR REPLACE TEMP VIEW known_link AS
 SELECT
     side,
