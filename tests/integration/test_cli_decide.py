@@ -176,6 +176,55 @@ def test_a_decision_is_void_while_its_lines_are_not_what_they_were(
     assert place.states() == ["standing"]
 
 
+def test_of_decisions_that_share_a_line_the_earlier_one_holds(place: Place) -> None:
+    decided(place("decide", "match", NAME, "ch_2", "je_3", "--reason", "typo", "--json"))
+    early = place("decide", "match", NAME, "ch_2", "je_4", "--reason", "x")
+    assert early.exit_code == 2, "no run has worked the first one in, and still it counts"
+    assert "matched by decision 1 already" in early.stderr
+    place.run()
+    place.deliver(je_3="51.00")
+    place.run()
+    second = ("decide", "match", NAME, "ch_2", "je_4", "--label", "write_off", "--account", "6999")
+    decided(place(*second, "--reason", "instead", "--json"))
+    found = place.run()
+    assert found["psp:ch_2"]["decision"] == 2
+    assert place.states() == ["void", "standing"]
+    place.deliver()
+    found = place.run()
+    assert found["psp:ch_2"]["decision"] == 1
+    assert found["erp:je_4"]["outcome"] == "open"
+    first, later = place.listed()
+    assert (first["state"], later["state"]) == ("standing", "void")
+    assert later["why"] == "psp:ch_2 is matched by decision 1 already"
+    assert place("decide", "undo", "1", "--reason", "the second is right").exit_code == 0
+    found = place.run()
+    assert found["psp:ch_2"]["decision"] == 2
+    assert place.states() == ["taken back", "standing", "standing"]
+
+
+def test_a_line_that_left_the_reconciliation_or_was_reversed_holds_no_decision(
+    place: Place,
+) -> None:
+    decided(place("decide", "match", NAME, "ch_2", "je_3", "--reason", "typo", "--json"))
+    place.run()
+    posted = {"journal_ref": "JE-9"}
+    place.small.deliver(
+        {("erp", str(DAY)): [posting("je_3", "50.00", "x", account_class="revenue", **posted)]}
+    )
+    place.run()
+    assert place.listed()[0]["why"] == "erp:je_3 does not take part any more"
+    back = posting("je_3R", "-50.00", "x", journal_ref="JE-9R", reversal_of="JE-9", row_number=2)
+    place.small.deliver({("erp", str(DAY)): [posting("je_3", "50.00", "x", **posted), back]})
+    found = place.run()
+    assert found["erp:je_3"]["pass"] == "reversal"
+    (one,) = place.listed()
+    assert one["state"] == "void"
+    assert one["why"] == "erp:je_3 was reversed, and cancels with its reversal"
+    cancelled = place("decide", "match", NAME, "ch_2", "je_3", "--reason", "x")
+    assert cancelled.exit_code == 2
+    assert "cancel each other" in cancelled.stderr
+
+
 def test_a_match_by_hand_frees_what_a_pass_had_matched(place: Place) -> None:
     place.deliver(je_3="100.00")
     place.run()
