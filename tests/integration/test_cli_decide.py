@@ -237,6 +237,8 @@ def test_a_match_by_hand_frees_what_a_pass_had_matched(place: Place) -> None:
 def test_an_accepted_break_stays_one_and_says_who_accepted_it(place: Place) -> None:
     done = place("decide", "break", "je_4", "--reason", "known since May", "--by", "anna")
     assert done.exit_code == 0, done.output
+    twice = place("decide", "break", "je_4", "--reason", "x")
+    assert (twice.exit_code, "decide undo 1" in twice.stderr) == (2, True)
     found = place.run()
     assert (found["erp:je_4"]["outcome"], found["erp:je_4"]["decision"]) == ("open", 1)
     shown = json.loads(place("breaks", "--period", str(DAY), "--format", "json").stdout)

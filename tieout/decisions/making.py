@@ -5,11 +5,12 @@ A decision is worked in by the next run of its reconciliation; nothing published
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tieout.decisions.named import (
+    Place,
     Row,
     as_decided,
     counts,
@@ -91,7 +92,9 @@ def accept_break(workplace: Workplace, text: str, said: Said, name: str | None =
             f"{text!r} is a break of {' and of '.join(broken)}", "say which with --reconciliation"
         )
     ((name, rows),) = broken.items()
-    accepted = next((row["decision"] for row in rows if row["decision"] is not None), None)
+    waiting = _waiting(workplace, name, {"accept_break"})
+    numbers = [row["decision"] or waiting.get(place(row)) for row in rows]
+    accepted = next((number for number in numbers if number is not None), None)
     if accepted is not None:
         raise RequestError(
             f"{text!r} is accepted already, by decision {accepted}",
@@ -185,13 +188,7 @@ def _explained(workplace: Workplace, rows: Sequence[Row], said: Said) -> Said:
 
 def _check_free(workplace: Workplace, name: str, rows: Sequence[Row]) -> None:
     """Refuse lines that a decision has taken already, or that their reversal cancels."""
-    worked_in = workplace.register.consumed(f"reconcile.{name}").get(decided.place(name), 0)
-    waiting = {
-        (line.side, line.feed, line.line_id): one.id
-        for one in decided.in_force(workplace.register.decisions(name))
-        if one.new.kind in MATCHING and one.id > worked_in
-        for line in one.new.lines
-    }
+    waiting = _waiting(workplace, name, MATCHING)
     for row in rows:
         if row["pass"] in BEFORE_DECISIONS:
             raise RequestError(
@@ -204,6 +201,17 @@ def _check_free(workplace: Workplace, name: str, rows: Sequence[Row]) -> None:
                 f"{full_name(row)} is matched by decision {earlier} already",
                 f"take that back first: `tieout decide undo {earlier} --reason ...`",
             )
+
+
+def _waiting(workplace: Workplace, name: str, kinds: Collection[DecisionKind]) -> dict[Place, int]:
+    """Lines of decisions that no run has worked in yet, with the number of the decision."""
+    worked_in = workplace.register.consumed(f"reconcile.{name}").get(decided.place(name), 0)
+    return {
+        (line.side, line.feed, line.line_id): one.id
+        for one in decided.in_force(workplace.register.decisions(name))
+        if one.new.kind in kinds and one.id > worked_in
+        for line in one.new.lines
+    }
 
 
 def _breaks(workplace: Workplace, name: str, rows: Sequence[Row]) -> list[Row]:
