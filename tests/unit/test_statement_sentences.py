@@ -59,7 +59,8 @@ def said_of(one: Mapping[str, Any]) -> list[str]:
     """What the sentence about a break cannot do without."""
     kind, other = one["break_class"], one.get("counterpart")
     said = [money(one["amount"], one["currency"]), one["feed"], str(one["period"])]
-    if (one.get("counterpart_feed"), other) == (one["feed"], one["line_id"]):
+    itself = (one.get("counterpart_feed"), other) == (one["feed"], one["line_id"])
+    if itself and kind.startswith("duplicate"):
         said += [other, str(one["received_on"]), money(one["other_amount"], one["other_currency"])]
     elif other is not None:
         said += [other, one["counterpart_feed"], str(one["other_period"])]
@@ -74,6 +75,8 @@ def said_of(one: Mapping[str, Any]) -> list[str]:
         said += [one["entity"], one["other_entity"]]
     if kind == "currency_mismatch":
         said.append(one["other_currency"])
+    if one.get("reason") is not None:
+        said += [one["reason"], f"pass {one['pass']} suggests"]
     return said + dates_of(one)
 
 
@@ -81,7 +84,7 @@ def dates_of(one: Mapping[str, Any]) -> list[str]:
     """The days that the sentence of a break about time names."""
     kind = one["break_class"]
     if kind in ("missing_in_target", "missing_in_source"):
-        return [str(one["due_on"])]
+        return [] if one.get("match_ref") else [str(one["due_on"])]
     if kind in ("late_arrival", "period_mismatch"):
         return distance_of(one)
     return [str(one["received_on"])] if kind == "late_usage" else []
