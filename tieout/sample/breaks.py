@@ -87,6 +87,11 @@ def _of_nothing(_: Injection, journals: pl.DataFrame, where: pl.Expr) -> Broken:
     return Broken(pl.concat([journals, extra]), extra.filter("own"))
 
 
+def _misquoted(_: Injection, journals: pl.DataFrame, where: pl.Expr) -> Broken:
+    """With the reference as somebody types it: no zeros in front, a stroke for a hyphen."""
+    return _changed(journals, where, line_ref=pl.col("line_ref").str.replace("-0+", "/"))
+
+
 def _changed(journals: pl.DataFrame, where: pl.Expr, **columns: pl.Expr) -> Broken:
     changes = {
         name: pl.when(where).then(value).otherwise(pl.col(name)) for name, value in columns.items()
@@ -109,4 +114,5 @@ _CHANGES: Final[dict[str, _Change]] = {
     "period_mismatch": _late,
     "duplicate_in_target": _twice,
     "missing_in_source": _of_nothing,
+    "mangled_reference": _misquoted,
 }

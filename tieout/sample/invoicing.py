@@ -102,19 +102,22 @@ def _broken_line(
     labels: Labels,
 ) -> pl.DataFrame:
     """Break the posting of one invoice line (or of its tax) and label both sides."""
-    kind = injection.break_class
+    kind, found_as = injection.break_class, injection.break_class
     of_tax = kind == "tax_variance"
     number = int(line["line"].item()) * ledger.PARTS
     part = number + (ledger.TAX_PART if of_tax else ledger.REVENUE_PART)
     invoice = int(line["invoice"].item())
     done = broken(injection, journals, invoice, part)
     amounts = invoice_line_amounts(day, line)
+    posted_as = kind
+    if kind == "mangled_reference":
+        found_as, posted_as = "missing_in_target", "missing_in_source"
     if kind != "duplicate_in_target":
-        labels.add(TO_LEDGER, kind, "source", amounts.slice(int(of_tax), 1))
-    labels.add(TO_LEDGER, kind, "target", _postings(done.legs, sign=-1))
+        labels.add(TO_LEDGER, found_as, "source", amounts.slice(int(of_tax), 1))
+    labels.add(TO_LEDGER, posted_as, "target", _postings(done.legs, sign=-1))
     if line["item"].item() == USAGE and kind not in ("tax_variance", "duplicate_in_target"):
         records = _records_behind(business, plan, day, invoice, int(line["meter"].item()))
-        _label_records(labels, (USAGE_TO_LEDGER,), kind, records)
+        _label_records(labels, (USAGE_TO_LEDGER,), found_as, records)
     return done.journals
 
 

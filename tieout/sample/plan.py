@@ -58,7 +58,9 @@ LEDGER_BREAKS: Final = (
     "tax_variance",
     "account_mismatch",
     "duplicate_in_target",
+    "mangled_reference",
 )
+"""`mangled_reference` is no class: both lines miss the other, and only their references differ."""
 RECEIVABLE_BREAKS: Final = ("amount_mismatch", "missing_in_target", "duplicate_in_target")
 USAGE_BREAKS: Final = ("rating_variance", "late_usage", "missing_in_target", "missing_in_source")
 PRICE_BREAKS: Final = ("fee_variance", "missing_in_source", "missing_in_target")
