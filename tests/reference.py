@@ -211,8 +211,7 @@ def reconcile(
     and break class.
     """
     from tests.reference_alike import suggest
-    from tests.reference_diagnosis import diagnose, repeated_amounts
-    from tests.reference_lens import looking, note_rates
+    from tests.reference_diagnosis import diagnose
 
     rows = list(rows)
     lines = [
@@ -231,17 +230,11 @@ def reconcile(
         if decision["kind"] in ("match", "accept_suggestion"):
             match_by_hand(decision, lines)
     for rule in rules_of(reconciliation):
-        grouped = rule.shape != "one_to_one"
-        with looking(rule, lines, currencies or CURRENCIES) as seen:
-            SHAPES[rule.shape](rule, [n for n in seen if not (grouped and n.once_too_often)])
-            if rule.functional:
-                note_rates(rule, seen)
-        for line, _ in repeated_amounts(rule, lines):
-            line.once_too_often = True
+        run(rule, lines, currencies or CURRENCIES)
     source_kinds = {kinds[feed] for feed in reconciliation["source"]["feeds"]}
     usage = source_kinds == {"usage"}
-    open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
     diagnose(rules_of(reconciliation), lines, usage, currencies or CURRENCIES)
+    open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
     suggest(rules_of(reconciliation), lines)
     for decision in standing:
         if decision["kind"] == "accept_break":
@@ -249,6 +242,20 @@ def reconcile(
     first, last = reconciliation.get("timing_days", (-1, 5))
     found = [_outcome(line, first, last) for line in lines if line.in_scope]
     return sorted(found, key=_published_order)
+
+
+def run(rule: Rule, lines: Sequence[Line], currencies: Mapping[str, str]) -> None:
+    """One pass over what is still free."""
+    from tests.reference_diagnosis import repeated_amounts
+    from tests.reference_lens import looking, note_rates
+
+    grouped = rule.shape != "one_to_one"
+    with looking(rule, lines, currencies) as seen:
+        SHAPES[rule.shape](rule, [n for n in seen if not (grouped and n.once_too_often)])
+        if rule.functional:
+            note_rates(rule, seen)
+    for line, _ in repeated_amounts(rule, lines):
+        line.once_too_often = True
 
 
 def component_of(kind: str, row: Row) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.reference import Line, Rule, amount_of, mutual, shelved
+from tests.reference import Line, Rule, amount_of, mutual, run, shelved
 from tests.reference_lens import looking
 
 
@@ -17,11 +17,11 @@ def diagnose(
 ) -> None:
     """Give every line in scope that nothing took a break class, pass by pass."""
     variance = "rating_variance" if usage else "amount_mismatch"
-    for line in lines:
-        if line.free and line.explanations:
-            line.diagnose("ambiguous", None)
-            line.group = (None, line.explanations, False)
+    _several(lines)
     for rule in rules:
+        if rule.number and rule.shape != "one_to_one":
+            run(rule, lines, currencies)
+            _several(lines)
         with looking(rule, lines, currencies) as seen:
             _diagnose_by(rule, seen, variance)
         if rule.functional:
@@ -30,6 +30,13 @@ def diagnose(
         if line.free:
             missing_in = "target" if line.side == "source" else "source"
             line.diagnose(f"missing_in_{missing_in}", None)
+
+
+def _several(lines: Sequence[Line]) -> None:
+    for line in lines:
+        if line.free and line.explanations:
+            line.diagnose("ambiguous", None)
+            line.group = (None, line.explanations, False)
 
 
 def _diagnose_by(rule: Rule, lines: Sequence[Line], variance: str) -> None:

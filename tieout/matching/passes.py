@@ -42,6 +42,7 @@ def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) 
     engine.run("line_row")
     engine.run("line")
     engine.run("taken")
+    engine.run("diagnosis")
     engine.run("searched")
     engine.run("twin")
     engine.run("repeats")
@@ -139,13 +140,20 @@ def drop_rejected(engine: Engine, number: int) -> int:
 
 
 def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) -> None:
-    """Give every line in scope that no pass took a break class, the finest key first."""
+    """Give every line in scope that no pass took a break class, the finest key first.
+
+    What a finer key explains may have kept a coarser group from its sum: groups are tried again
+    without it before they are looked at as a whole.
+    """
     variance = variance_class(source_kind)
     engine.run("loose_line")
-    engine.run("diagnosis")
     engine.run("diagnose_conflict")
     engine.run("diagnose_ambiguous")
     for number, rule in enumerate(reconciliation.passes, 1):
+        if number > 1 and rule.shape != "one_to_one":
+            run_pass(engine, number, rule, reconciliation.timing_days)
+            engine.run("loose_line")
+            engine.run("diagnose_ambiguous")
         with _seen_by(engine, number, rule):
             _diagnose_by(engine, number, rule, variance)
         if rule.currency == "functional":  # and what has no functional amount, as it is
