@@ -1,5 +1,5 @@
 -- grain: one line in scope with its outcome: matched, open (with its break class) or duplicate
--- inputs: line, taken, diagnosis, accepted, repeat, searched, pass_name (pass, name, suggested);
+-- inputs: line, taken, diagnosis, repeat, searched, pass_name (pass, name, suggested);
 --   $first_day, $last_day (timing), $variance (class of an amount difference)
 -- output: table fresh_outcome; an open line is a timing item until the other side is delivered
 --   through due_on; the counterpart of a match is any line of its other side
@@ -61,7 +61,6 @@ WITH verdict AS (
         diagnosis.lid,
         'open' AS outcome,
         diagnosis.other_lid,
-        accepted.decision,
         diagnosis.break_class,
         diagnosis.group_amount,
         diagnosis.group_count,
@@ -69,7 +68,6 @@ WITH verdict AS (
         repeat.lid IS NOT NULL AS again
     FROM diagnosis
     LEFT JOIN repeat ON diagnosis.lid = repeat.lid
-    LEFT JOIN accepted ON diagnosis.lid = accepted.lid
 )
 
 SELECT

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
@@ -116,6 +116,8 @@ class Rule:
     functional: bool = False
     any_entity: bool = False
     suggested: bool = False
+    rejected: Sequence[Sequence[Row]] = ()
+    """Sets of lines that a person will not have suggested together."""
     tolerance: Config = field(default_factory=dict)
     references: tuple[int, ...] = ()
     """Places in the key that hold a reference on both sides."""
@@ -229,13 +231,15 @@ def reconcile(
     for decision in standing:
         if decision["kind"] in ("match", "accept_suggestion"):
             match_by_hand(decision, lines)
-    for rule in rules_of(reconciliation):
+    rejected = [d["lines"] for d in standing if d["kind"] == "reject_suggestion"]
+    rules = [replace(rule, rejected=rejected) for rule in rules_of(reconciliation)]
+    for rule in rules:
         run(rule, lines, currencies or CURRENCIES)
     source_kinds = {kinds[feed] for feed in reconciliation["source"]["feeds"]}
     usage = source_kinds == {"usage"}
-    diagnose(rules_of(reconciliation), lines, usage, currencies or CURRENCIES)
-    open_suggested(rules_of(reconciliation), lines, "rating_variance" if usage else "")
-    suggest(rules_of(reconciliation), lines)
+    diagnose(rules, lines, usage, currencies or CURRENCIES)
+    open_suggested(rules, lines, "rating_variance" if usage else "")
+    suggest(rules, lines, rejected)
     for decision in standing:
         if decision["kind"] == "accept_break":
             accept_breaks(decision, lines)
@@ -254,6 +258,8 @@ def run(rule: Rule, lines: Sequence[Line], currencies: Mapping[str, str]) -> Non
         SHAPES[rule.shape](rule, [n for n in seen if not (grouped and n.once_too_often)])
         if rule.functional:
             note_rates(rule, seen)
+    if rule.suggested:
+        forget_rejected(rule, lines)
     for line, _ in repeated_amounts(rule, lines):
         line.once_too_often = True
 
@@ -413,6 +419,28 @@ def match_by_hand(decision: Row, lines: Sequence[Line]) -> None:
         line.decision = decision["id"]
     first.residual = amount_of(targets) - amount_of(sources)
     first.label = decision.get("label") if first.residual else None
+
+
+def is_rejected(members: Sequence[Line], rejected: Sequence[Sequence[Row]]) -> bool:
+    """Whether a person will not have exactly these lines suggested together."""
+    return any(
+        len(named) == len(members)
+        and all(any(_as_decided(line, one) for one in named) for line in members)
+        for named in rejected
+    )
+
+
+def forget_rejected(rule: Rule, lines: Sequence[Line]) -> None:
+    """Let lines go that a pass would suggest together, where a person has rejected that."""
+    sets: dict[int, list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.rule == rule.name:
+            sets[id(line.anchor)].append(line)
+    for members in sets.values():
+        if is_rejected(members, rule.rejected):
+            for line in members:
+                line.rule = line.anchor = line.other = line.cleared_on = None
+                line.residual, line.label, line.rounding = Decimal(0), None, None
 
 
 def accept_breaks(decision: Row, lines: Sequence[Line]) -> None:

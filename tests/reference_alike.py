@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from tests.reference import Line, Rule
+from tests.reference import Line, Row, Rule, is_rejected
 
 MOST_EQUAL = 20
 LEAST = Decimal("0.85")
@@ -61,8 +61,13 @@ def likeness(one: str, other: str) -> Decimal:
     return share if share < LEAST else share.quantize(Decimal("0.0001"), rounding=ROUND_DOWN)
 
 
-def suggest(rules: Sequence[Rule], lines: Sequence[Line]) -> None:
-    """Tell both lines of every pair that are each other's most alike, if no second is as much."""
+def suggest(
+    rules: Sequence[Rule], lines: Sequence[Line], rejected: Sequence[Sequence[Row]] = ()
+) -> None:
+    """Tell both lines of every pair that are each other's most alike, if no second is as much.
+
+    Pairs that a person has rejected are as good as unlike.
+    """
     missing = ("missing_in_target", "missing_in_source")
     lonely = [line for line in lines if line.break_class in missing and line.rule is None]
     found: dict[tuple[int, int], tuple[Decimal, int, str, str]] = {}
@@ -71,6 +76,8 @@ def suggest(rules: Sequence[Rule], lines: Sequence[Line]) -> None:
         for part in rule.references if rule.shape == "one_to_one" else ():
             for source, target, alike in _pairs(rule, part, lonely):
                 pair = id(source), id(target)
+                if is_rejected([source, target], rejected):
+                    continue
                 # The most alike counts, then the first pass.
                 if pair not in found or (-alike[0], *alike[1:]) < (
                     -found[pair][0],

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from tests import reference, scenarios, worlds
 from tests.scenarios import Pick, Row, Scenario, Window
+from tests.unit.test_engine_alike import careless
 from tests.unit.test_engine_arrival import corrected_later, portions
 from tests.worlds import World
+from tieout.decisions.named import place
 from tieout.decisions.standing import stated
 from tieout.engine.duck import session
 from tieout.matching.passes import drop_rejected
@@ -27,6 +29,7 @@ from tieout.register.decisions import DecidedLine, NewDecision
 from tieout.settings import Limits
 
 LABELS = ("fx", "fee", "rounding", "write_off", "tax")
+KINDS = ("match", "match", "reject_suggestion", "reject_suggestion", "accept_break", "take_back")
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
@@ -37,9 +40,10 @@ def decisions(pick: Pick, scenario: Scenario, number: int) -> list[dict[str, Any
     """
     outcomes = reference.reconcile(scenario.reconciliation, worlds.FEEDS, scenario.rows)
     broken = [one for one in outcomes if one["outcome"] == "open"]
+    hinted = suggested(outcomes)
     found: list[dict[str, Any]] = []
     for _ in range(number):
-        kind = pick(["match", "match", "accept_suggestion", "accept_break", "take_back"])
+        kind = pick(KINDS)
         earlier = {d["id"]: d for d in found if d["kind"] != "take_back"}
         for taken in (d["takes_back"] for d in found if d["kind"] == "take_back"):
             earlier.pop(taken, None)
@@ -47,6 +51,8 @@ def decisions(pick: Pick, scenario: Scenario, number: int) -> list[dict[str, Any
         if kind == "take_back" and earlier:
             back = pick(sorted(earlier))
             made |= {"takes_back": back, "lines": earlier[back]["lines"]}
+        elif kind == "reject_suggestion":
+            made["lines"] = [named(one) for one in pick(hinted)] if hinted else []
         elif kind == "accept_break":
             made["lines"] = [named(pick(broken))] if broken else []
         else:
@@ -54,6 +60,15 @@ def decisions(pick: Pick, scenario: Scenario, number: int) -> list[dict[str, Any
         if made["lines"]:
             found.append(made)
     return found
+
+
+def suggested(outcomes: Sequence[Row]) -> list[list[Row]]:
+    """The lines of each suggested match; all worlds here give every line_id to one feed only."""
+    sets: dict[Any, list[Row]] = {}
+    for one in outcomes:
+        if one["outcome"] == "open" and one.get("match_ref"):
+            sets.setdefault((one["pass"], one["match_ref"]), []).append(one)
+    return list(sets.values())
 
 
 def chosen(pick: Pick, outcomes: Sequence[Row]) -> list[Row]:
@@ -125,7 +140,9 @@ def in_steps(pick: Pick, scenario: Scenario, made: Sequence[Row], steps: Sequenc
 def assert_as_the_oracle_says(pick: Pick, scenario: Scenario, number: int) -> int:
     """How many decisions hold."""
     made = decisions(pick, scenario, number)
-    expected = reference.reconcile(scenario.reconciliation, worlds.FEEDS, scenario.rows, made)
+    expected = reference.reconcile(
+        scenario.reconciliation, worlds.FEEDS, scenario.rows, decisions=made
+    )
     found, _, standing = at_once(scenario, made)
     worlds.assert_same(found, expected, scenario)
     held = {one["decision"] for one in expected if one.get("decision")}
@@ -135,7 +152,7 @@ def assert_as_the_oracle_says(pick: Pick, scenario: Scenario, number: int) -> in
     for one, state, why in standing:
         if one in gone:
             assert (state, f"decision {gone[one]}: because" in why) == ("taken back", True)
-        elif one in held or kinds[one] == "take_back":
+        elif one in held or kinds[one] in ("take_back", "reject_suggestion"):
             assert (state, why) == ("standing", "")
         else:
             assert state == "void"
@@ -160,11 +177,27 @@ def test_decisions_in_many_worlds_hold_as_the_oracle_says(seed: int) -> None:
     assert held > 10, "too few decisions hold to prove anything"
 
 
+@worlds.examples(3, phases=[Phase.generate])
+@given(SEEDS)
+def test_what_is_rejected_is_not_suggested_again(seed: int) -> None:
+    pick = random.Random(seed).choice
+    scenario = careless(seed, 40)
+    assert_as_the_oracle_says(pick, scenario, 40)
+    hinted = suggested(reference.reconcile(scenario.reconciliation, worlds.FEEDS, scenario.rows))
+    refused = [
+        {"id": n, "kind": "reject_suggestion", "label": None, "lines": list(map(named, lines))}
+        for n, lines in enumerate(hinted, 1)
+    ]
+    found = suggested(at_once(scenario, refused)[0])
+    before = [{place(one) for one in lines} for lines in hinted]
+    assert not [lines for lines in found if {place(one) for one in lines} in before]
+
+
 @worlds.examples(4, phases=[Phase.generate])
 @given(SEEDS, st.booleans())
 def test_decisions_step_by_step_give_the_same_bytes(seed: int, corrections: bool) -> None:
     pick = random.Random(seed).choice
-    scenario = scenarios.crowd(pick, 15)
+    scenario = careless(seed, 12) if pick([False, True]) else scenarios.crowd(pick, 15)
     made = decisions(pick, scenario, 25)
     steps: list[dict[Window, list[Row]]] = portions(pick, scenario.deliveries)
     if corrections:

@@ -43,8 +43,8 @@ def days_around(reconciliation: Reconciliation, days: Sequence[date]) -> list[da
 def suggest(engine: Engine, reconciliation: Reconciliation) -> list[date]:
     """Make table suggestion; the days, besides those of this run, on which it changes something.
 
-    Inputs: line and diagnosis of this run, known_line, affected, and near_outcome: the outcomes of
-    `days_around` as published.
+    Inputs: line and diagnosis of this run, decision_line, known_line, affected, and near_outcome:
+    the outcomes of `days_around` as published.
     """
     engine.run("residue")
     engine.run("missing_before")
@@ -62,6 +62,7 @@ def suggest(engine: Engine, reconciliation: Reconciliation) -> list[date]:
                 least_percent=LEAST_PERCENT,
                 most=MOST_EQUAL,
             )
+    engine.run("drop_rejected_alike")
     engine.run("judged", reach=2 * _widest(reconciliation))
     engine.run("suggestion")
     return list(engine.table("suggested_days")["period"])

@@ -159,7 +159,6 @@ def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) 
         if rule.currency == "functional":  # and what has no functional amount, as it is
             _diagnose_by(engine, number, rule, variance)
     engine.run("diagnose_missing")
-    engine.run("accepted")
 
 
 def _take_decisions(engine: Engine) -> None:

@@ -159,6 +159,7 @@ def _publish(
 
     variance = passes.variance_class(side_kinds(workplace, name)["source"])
     engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1], variance=variance)
+    engine.run("accept_breaks")
     show_published("near_outcome", alike.days_around(reconciliation, days or ()))
     suggested = alike.suggest(engine, reconciliation)
     if days is None:
