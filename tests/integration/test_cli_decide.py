@@ -423,3 +423,24 @@ def test_a_run_works_decisions_in_and_says_which_are_void(tmp_path: Path) -> Non
     assert [one["id"] for one in void["void_decisions"]] == [1]
     assert f"void: decision 1 of {getpass.getuser()} in card_to_ledger: erp:" in void["said"]
     assert "changed its amount" in void["said"]
+
+
+def test_what_a_mangled_reference_suggests_is_accepted_or_rejected_for_good(place: Place) -> None:
+    """The engine's own suggestion, not one made up here."""
+    settled = [settlement("8816194829190754", "71.00"), settlement("7716194829190754", "72.00")]
+    posted = [
+        posting("je_8", "71.00", "8816194829190574"),
+        posting("je_9", "72.00", "771619482919075"),
+    ]
+    place.small.deliver({("psp", str(DAY)): settled, ("erp", str(DAY)): posted})
+    found = place.run()
+    assert found["erp:je_8"]["match_ref"] == "8816194829190754"
+    made = decided(place("decide", "accept", "je_8", "--reason", "exchanged", "--json"))
+    assert [line["line_id"] for line in made["lines"]] == ["8816194829190754", "je_8"]
+    decided(place("decide", "reject", "7716194829190754", "--reason", "no", "--json"))
+    found = place.run()
+    assert (found["erp:je_8"]["outcome"], found["erp:je_8"]["decision"]) == ("matched", 1)
+    assert (found["erp:je_9"]["outcome"], found["erp:je_9"]["match_ref"]) == ("open", None)
+    assert place.states() == ["standing", "standing"]
+    assert place("decide", "undo", "2", "--reason", "it is the same").exit_code == 0
+    assert place.run()["erp:je_9"]["match_ref"] == "7716194829190754"
