@@ -45,6 +45,7 @@ joined AS (
         waterfall_line.currency,
         waterfall_line.amount,
         waterfall_line.residual,
+        waterfall_line.rounding,
         mixed.pass IS NOT NULL AS is_mixed,
         focus.rid IS NOT NULL AS is_inside,
         CASE
@@ -96,9 +97,20 @@ step AS (
         residual_currency AS currency,
         'residual' AS step,
         residual_label AS label,
-        residual AS amount
+        residual - rounding AS amount
     FROM joined
-    WHERE residual <> 0
+    WHERE residual <> rounding
+    UNION ALL
+    SELECT
+        first_day,
+        last_day,
+        entity,
+        residual_currency AS currency,
+        'residual' AS step,
+        'rounding by the sender' AS label,
+        rounding AS amount
+    FROM joined
+    WHERE rounding <> 0
     UNION ALL
     SELECT
         first_day,

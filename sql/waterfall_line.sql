@@ -17,6 +17,7 @@ SELECT
     label,
     CAST(amount AS DECIMAL(38, 12)) AS amount,
     residual,
+    coalesce(rounding, 0) AS rounding,
     CASE
         WHEN due_on > CASE WHEN side = 'source' THEN $target_through ELSE $source_through END
             THEN 'timing'

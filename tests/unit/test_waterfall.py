@@ -61,7 +61,9 @@ def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:  # noqa: C
                 place = one["entity"], one["currency"]
                 if one["residual"]:
                     own = worlds.ENTITIES[one["entity"]] if converted else one["currency"]
-                    counts[one["entity"], own, "residual"].append(one["residual"])
+                    rounding = one["rounding"] or Decimal(0)
+                    parts = [part for part in (one["residual"] - rounding, rounding) if part]
+                    counts[one["entity"], own, "residual"] += parts
                     if across:
                         counts[one["entity"], own, "converted"].append(-one["residual"])
                 if across:
@@ -206,6 +208,18 @@ def test_a_residual_has_the_label_that_its_outcome_has(
         found = altered(lambda all_, lines=lines: pl.DataFrame(lines, all_.schema))
         assert_explained(found)
         assert steps_of(found)["USD"][f"residual {shown}"] == "0.01"
+
+
+def test_what_the_sender_rounded_is_a_step_beside_the_difference_of_rates(
+    altered: Callable[..., list[Waterfall]],
+) -> None:
+    left = {"residual": Decimal("-0.03"), "rounding": Decimal("-0.01"), "label": "fx"}
+    lines = pair("A", ("10", "USD"), ("9.97", "USD"), **left)
+    found = altered(lambda all_: pl.DataFrame(lines, all_.schema))
+    assert_explained(found)
+    steps = steps_of(found)["USD"]
+    assert steps["residual fx"] == "-0.02"
+    assert steps["residual rounding by the sender"] == "-0.01"
 
 
 def test_a_match_of_two_currencies_is_converted_in_each(
