@@ -10,6 +10,7 @@ SELECT
     line.line_id,
     line.entity,
     line.currency,
+    line.own_currency,
     line.amount,
     line.period,
     line.received_on,

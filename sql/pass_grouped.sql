@@ -1,7 +1,8 @@
 -- grain: one line of a group of one side whose sum is a single line of the other side
 -- inputs: free_line, half_unit; $pass, $many (side of the group), $direction (1: the single line is
 --   the target), $first_day, $last_day, $received_by_target, $absolute, $fraction, $base, $both,
---   $label (of a residual; of a rounding the rule that proves it)
+--   $label (of a residual; of a rounding the rule that proves it), $across (a residual only
+--   between lines of different currencies)
 -- output: rows of taken; of equal single lines the first takes the group, the rest stay
 INSERT INTO taken BY NAME
 WITH single AS (
@@ -22,6 +23,7 @@ member AS (
         single.period AS single_period,
         single.rivals,
         single.feed || ' ' || single.line_id AS single_name,
+        single.own_currency <> free_line.own_currency AS converted,
         free_line.lid,
         free_line.amount,
         free_line.period,
@@ -58,6 +60,7 @@ sums AS (
         digits,
         sum(amount) AS amount,
         count(*) AS lines,
+        bool_or(converted) AS converted,
         single_amount - sum(amount) AS gap,
         sum(CASE WHEN $label = 'rounding' THEN half_up(amount, digits) END) AS up,
         sum(CASE WHEN $label = 'rounding' THEN half_even(amount, half, digits) END) AS even,
@@ -114,6 +117,7 @@ fitting AS (
             OR (
                 rivals = 1
                 AND label IS NOT NULL
+                AND (NOT $across OR converted)
                 AND CAST(abs(gap) AS DECIMAL(38, 12)) <= CASE
                     WHEN $label = 'rounding' THEN CAST(abs(gap) AS DECIMAL(38, 12))
                     WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)

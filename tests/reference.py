@@ -20,7 +20,7 @@ Key = tuple[str, ...] | None
 
 CURRENCIES = {"A": "USD", "B": "EUR"}
 """Entities of the small worlds and their own currencies."""
-MINOR_UNITS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
+MINOR_UNITS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
 
 
 @dataclass(eq=False)
@@ -96,7 +96,8 @@ class Line:
         """Note what a match with this line leaves, and what it is."""
         amounts = [[line.amount for line in side] for side in (sources, targets)]
         self.residual = sum(amounts[1], Decimal(0)) - sum(amounts[0], Decimal(0))
-        self.label = rule.explains(self.place[1], *amounts) or None
+        across = crosses([*sources, *targets])
+        self.label = rule.explains(self.place[1], *amounts, across=across) or None
 
     def diagnose(self, break_class: str, other: Line | None) -> None:
         assert self.break_class is None
@@ -139,13 +140,23 @@ class Rule:
         return min(absolute, share) if both else max(absolute, share)
 
     def explains(
-        self, currency: str, sources: Sequence[Decimal], targets: Sequence[Decimal]
+        self,
+        currency: str,
+        sources: Sequence[Decimal],
+        targets: Sequence[Decimal],
+        *,
+        across: bool,
     ) -> str | None:
-        """What the difference of two sums is: "" for none, a label, or None where they differ."""
+        """What the difference of two sums is: "" for none, a label, or None where they differ.
+
+        `across`: whether the lines are of several currencies.
+        """
         source, target = sum(sources, Decimal(0)), sum(targets, Decimal(0))
         if source == target:
             return ""
         label = str(self.tolerance.get("label", "tolerance"))
+        if self.functional and label == "fx" and not across:
+            return None
         if label != "rounding":
             fits = abs(target - source) <= self.limit(currency, source, target)
             return label if fits else None
@@ -504,7 +515,8 @@ def _pair_nearest(rule: Rule, sources: Sequence[Line], targets: Sequence[Line]) 
         return abs(target.amount - source.amount), abs((target.period - source.period).days)
 
     def allowed(source: Line, target: Line) -> bool:
-        found = rule.explains(source.place[1], [source.amount], [target.amount])
+        across = crosses([source, target])
+        found = rule.explains(source.place[1], [source.amount], [target.amount], across=across)
         return found is not None and rule.inside(source, target)
 
     while True:
@@ -591,7 +603,8 @@ def _fits(rule: Rule, single: Line, members: Sequence[Line], rivals: int) -> boo
     )
     amounts = [m.amount for m in members]
     source, target = (amounts, [single.amount])[:: 1 if single.side == "target" else -1]
-    found = rule.explains(single.place[1], source, target)
+    across = crosses([single, *members])
+    found = rule.explains(single.place[1], source, target, across=across)
     return inside and (total == single.amount or (rivals == 1 and found is not None))
 
 
@@ -612,7 +625,8 @@ def match_many_to_many(rule: Rule, lines: Sequence[Line]) -> None:
         if not there or not all(rule.inside(s, t) for s in here for t in there):
             continue
         amounts = [[line.amount for line in side] for side in (here, there)]
-        if rule.explains(here[0].place[1], *amounts) is not None:
+        across = crosses([*here, *there])
+        if rule.explains(here[0].place[1], *amounts, across=across) is not None:
             first, other = (min(some, key=lambda line: line.name) for some in (here, there))
             day = max(line.period for line in [*here, *there])
             for line in here:
@@ -652,6 +666,11 @@ def _take_set(rule: Rule, chosen: Iterable[Line]) -> None:
     day = max(line.period for line in in_order)
     for line in in_order:
         line.take(rule.name, first, other if line.side == "source" else first, day)
+
+
+def crosses(lines: Iterable[Line]) -> bool:
+    """Whether lines are of several currencies."""
+    return len({line.row["currency"] for line in lines}) > 1
 
 
 def amount_of(lines: Iterable[Line]) -> Decimal:

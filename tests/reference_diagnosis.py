@@ -26,6 +26,10 @@ def diagnose(
             _diagnose_by(rule, seen, variance)
         if rule.functional:
             _diagnose_by(rule, lines, variance)
+    for rule in rules:
+        if rule.functional and rule.shape == "one_to_one":
+            with looking(rule, lines, currencies) as seen:
+                _rated(rule, seen)
     for line in lines:
         if line.free:
             missing_in = "target" if line.side == "source" else "source"
@@ -37,6 +41,27 @@ def _several(lines: Sequence[Line]) -> None:
         if line.free and line.explanations:
             line.diagnose("ambiguous", None)
             line.group = (None, line.explanations, False)
+
+
+def _rated(rule: Rule, lines: Sequence[Line]) -> None:
+    """Pairs that stand as of different currencies, though this pass can compare what they come to:
+    then the rates differ or, where the amounts agree, the dates."""
+    seen = {id(line) for line in lines}
+    for line in lines:
+        other = line.other
+        if line.break_class != "currency_mismatch" or line.group[1] != 1 or other is None:
+            continue
+        key = line.keys[rule.number]
+        if id(other) not in seen or key is None or other.keys[rule.number] != key:
+            continue
+        if line.place != other.place:
+            continue
+        if line.amount != other.amount:
+            line.break_class, line.group = "fx_difference", (other.amount, 1, line.group[2])
+            continue
+        months = {(one.period.year, one.period.month) for one in (line, other)}
+        line.break_class = "late_arrival" if len(months) == 1 else "period_mismatch"
+        line.group = (None, 1, line.group[2])
 
 
 def _diagnose_by(rule: Rule, lines: Sequence[Line], variance: str) -> None:

@@ -222,6 +222,7 @@ TOLERANCES: Sequence[dict[str, str]] = (
     {"absolute": "1", "percent": "10", "base": "larger"},
     {"percent": "50"},
     {"label": "rounding"},
+    {"percent": "50", "label": "fx"},
 )
 WIDE: Sequence[dict[str, str]] = ({"percent": "50"}, {"absolute": "1"}, {"absolute": "0.5"})
 """So much is allowed that many lines fit each other, and the nearest must be found."""

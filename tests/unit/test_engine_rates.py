@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -35,11 +35,19 @@ def line(line_id: str, amount: str, currency: str, **more: Any) -> Row:
 
 def outcomes(source: Row, target: Row, **rule: Any) -> dict[str, Row]:
     """What becomes of one settlement line and one posting, by their ids."""
+    return outcomes_of(source, target, [rule])
+
+
+def outcomes_of(source: Row, target: Row, rules: Sequence[Row]) -> dict[str, Row]:
+    """The same after several passes, one_to_one by the payment unless they say otherwise."""
     key = {"source": ["payment_ref"], "target": ["line_ref"]}
     reconciliation = {
         "source": {"feeds": ["psp"]},
         "target": {"feeds": ["erp"]},
-        "passes": [{"name": "p", "shape": "one_to_one", "key": key, **rule}],
+        "passes": [
+            {"name": f"p{n}", "shape": "one_to_one", "key": key, **rule}
+            for n, rule in enumerate(rules, 1)
+        ],
     }
     with worlds.world({"small": reconciliation}) as world:
         world.deliver(windows({"psp": source, "erp": target}))
@@ -93,6 +101,58 @@ def test_a_difference_of_rates_beyond_the_tolerance_is_a_break_of_its_own() -> N
     assert "comes to 108.5" in explain(found["t"])
 
 
+FX: Row = {"tolerance": {"percent": "1", "label": "fx"}, "currency": "functional"}
+AS_SHOWN: Row = {
+    "key": {
+        "source": ["payment_ref", "presentment_currency"],
+        "target": ["line_ref", "currency"],
+    }
+}
+
+
+def test_a_wrong_rate_is_told_where_a_pass_in_own_currencies_comes_first() -> None:
+    paid = line("s", "108.50", "USD", presentment_currency="EUR")
+    wrong = outcomes_of(paid, line("t", "100", "EUR", functional_amount="98.00"), [{}, FX])
+    assert {one["break_class"] for one in wrong.values()} == {"fx_difference"}
+    assert {one["group_amount"] for one in wrong.values()} == {Decimal(98), Decimal("108.50")}
+    assert "comes to 98" in explain(wrong["s"])
+    right = outcomes_of(paid, line("t", "100", "EUR", functional_amount="108.00"), [{}, FX])
+    assert (right["s"]["pass"], right["s"]["label"]) == ("p2", "fx rate difference")
+
+
+def test_a_currency_that_nobody_presented_is_wrong_whatever_its_rate() -> None:
+    posted = line("t", "100", "EUR", functional_amount="98.00")
+    found = {}
+    for shown in ("USD", "EUR"):
+        paid = line("s", "108.50", "USD", presentment_currency=shown)
+        (found[shown],) = {
+            one["break_class"] for one in outcomes_of(paid, posted, [{}, FX | AS_SHOWN]).values()
+        }
+    assert found == {"USD": "currency_mismatch", "EUR": "fx_difference"}
+
+
+@pytest.mark.parametrize(
+    ("posted_on", "told"),
+    [(LATER - timedelta(days=1), "late_arrival"), (date(2026, 11, 2), "period_mismatch")],
+)
+def test_equal_at_the_rates_but_late_is_late(posted_on: date, told: str) -> None:
+    paid = line("s", "108.50", "USD")
+    posted = line(
+        "t", "100", "EUR", functional_amount="108.50", period=posted_on, occurred_on=posted_on
+    )
+    found = outcomes_of(paid, posted, [{}, FX])
+    assert {one["break_class"] for one in found.values()} == {told}
+
+
+@pytest.mark.parametrize("shape", ["one_to_one", "many_to_one", "one_to_many", "many_to_many"])
+def test_a_tolerance_for_rates_hides_no_difference_within_a_currency(shape: str) -> None:
+    found = outcomes(line("s", "100", "USD"), line("t", "99.50", "USD"), **FX, shape=shape)
+    assert {one["outcome"] for one in found.values()} == {"open"}
+    abroad = line("t", "90", "EUR", functional_amount="99.50")
+    across = outcomes(line("s", "100", "USD"), abroad, **FX, shape=shape)
+    assert {one["outcome"] for one in across.values()} == {"matched"}
+
+
 def test_no_currency_matches_just_any() -> None:
     found = outcomes(line("s", "100", "USD"), line("t", "100", "EUR"), **PERCENT)
     assert {one["break_class"] for one in found.values()} == {"currency_mismatch"}
@@ -119,9 +179,9 @@ def test_a_suggested_match_stays_open_and_says_with_whom() -> None:
         tolerance={"absolute": "1"},
     )
     assert {one["outcome"] for one in found.values()} == {"open"}
-    assert {(one["pass"], one["match_ref"]) for one in found.values()} == {("p", "s")}
+    assert {(one["pass"], one["match_ref"]) for one in found.values()} == {("p1", "s")}
     assert found["s"]["residual"] == -1
-    assert "pass p suggests" in explain(found["s"])
+    assert "pass p1 suggests" in explain(found["s"])
 
 
 def with_rates(place: Workplace, text: str, folder: Path) -> Workplace:

@@ -158,6 +158,10 @@ def diagnose(engine: Engine, reconciliation: Reconciliation, source_kind: Kind) 
             _diagnose_by(engine, number, rule, variance)
         if rule.currency == "functional":  # and what has no functional amount, as it is
             _diagnose_by(engine, number, rule, variance)
+    for number, rule in enumerate(reconciliation.passes, 1):
+        if rule.currency == "functional" and rule.shape == "one_to_one":
+            with _seen_by(engine, number, rule):
+                engine.run("diagnose_rates", **{"pass": number})
     engine.run("diagnose_missing")
 
 
@@ -220,6 +224,7 @@ def _tolerance(rule: Pass, base: str) -> dict[str, object]:
         "base": base,
         "both": tolerance.rule == "both",
         "label": tolerance.label,
+        "across": rule.currency == "functional" and tolerance.label == "fx",
     }
 
 
