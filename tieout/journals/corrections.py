@@ -136,10 +136,21 @@ class _Case:
             raise NotPossible("several postings are in its match; which is off nobody can say")
         assert fact.residual is not None
         back = _taken_back(fact)
+        if fact.source_currency not in (None, back.currency):
+            return self._settled(back, rule)
         right = subtracted(back.line.amount.copy_negate(), _signed(self.about, fact.residual))
         label = fact.label or rule.tolerance.label
         kind = next((k for k in ("rounding", "fx") if label.startswith(k)), "write_off")
         return Correction(fact, (back, *_anew(back, right)), kind, is_moved=False)
+
+    def _settled(self, back: Leg, rule: Pass) -> Correction:
+        """What a match across currencies left: posted in the source's currency instead. What the
+        account of exchange gains and losses takes of both journals is the gain or loss."""
+        if rule.shape != "one_to_one":
+            raise NotPossible("its match is of several currencies; its lines are no pair")
+        currency = _source_place(self.fact)[1]
+        anew = _anew(replace(back, currency=currency), _expected(self.about, self.fact))
+        return Correction(self.fact, (back, *anew), "fx", is_moved=False)
 
     def replaced(self) -> Correction:
         """What stands there wrongly is taken back, and posted as it should be."""
