@@ -44,12 +44,14 @@ INVOICES_PER_DAY = 100
 @dataclass(frozen=True)
 class Proof:
     """What one sample came to. `rows` by fate; `lines` accepted, over all feeds; `matched_by` lines
-    by reconciliation and pass; `unexplained` what should hold and does not."""
+    by reconciliation and pass; `residuals` what matches leave, as their labels, by reconciliation
+    and line; `unexplained` what should hold and does not."""
 
     report: SampleReport
     rows: Counter[str]
     lines: int
     matched_by: Counter[tuple[str, str]]
+    residuals: dict[tuple[str, str], str]
     scores: list[ClassScore]
     unexplained: list[str]
 
@@ -68,6 +70,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
     found: list[Break] = []
     unexplained: list[str] = []
     matched_by: Counter[tuple[str, str]] = Counter()
+    residuals: dict[tuple[str, str], str] = {}
     with Workplace.open(folder / "tieout.yaml", folder / "home") as workplace:
         for name, feed in workplace.settings.feeds.items():
             windows = windows_between(period.first, period.last, feed.every)
@@ -79,6 +82,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
             reconcile(workplace, name, run_id="proof")
             found += breaks(workplace, name, period)
             matched_by.update({(name, rule): n for rule, n in _matched(workplace, name)})
+            residuals |= {(name, line): label for line, label in _left(workplace, name)}
             unexplained += [
                 f"statement of {name}: {one.entity} {one.currency} {one.side}"
                 for one in statements(workplace, name, period)
@@ -97,14 +101,23 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
         ]
     lines = sum(head.rows for head in heads)
     scores = score(folder / "sample" / "labels.csv", found)
-    return Proof(report, rows, lines, matched_by, scores, unexplained)
+    return Proof(report, rows, lines, matched_by, residuals, scores, unexplained)
 
 
 def _matched(workplace: Workplace, name: str) -> list[tuple[str, int]]:
     """Lines matched, by pass."""
+    return _matches(workplace, name).group_by("pass").len().collect().rows()
+
+
+def _left(workplace: Workplace, name: str) -> list[tuple[str, str]]:
+    """Lines on which a match has left something, and what that is."""
+    left = _matches(workplace, name).filter(pl.col("residual") != 0)
+    return left.select("line_id", "label").collect().rows()
+
+
+def _matches(workplace: Workplace, name: str) -> pl.LazyFrame:
     paths = workplace.store.paths(workplace.register.heads(f"outcomes/{name}").values())
-    matched = pl.scan_parquet(paths).filter(outcome="matched").group_by("pass").len()
-    return matched.collect().rows()
+    return pl.scan_parquet(paths).filter(outcome="matched")
 
 
 def added(scores: Iterable[ClassScore]) -> list[ClassScore]:

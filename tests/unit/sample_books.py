@@ -9,7 +9,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,6 +57,9 @@ class Line:
     batch: str
     ref: str
     category: str
+    shown_in: str = ""
+    shown: Decimal = Decimal(0)
+    """What the customer saw, where that is in another currency."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,11 @@ def _read_stripe(books: Books, feed: str, entity: str, day: date, row: dict[str,
         currency = row["currency"].upper()
         return Line(feed, line_id, entity, currency, amount, day, batch, row["source_id"], what)
 
-    books.settlement.append(line(key, category, gross))
+    whole = line(key, category, gross)
+    if row["customer_facing_currency"] not in ("", row["currency"]):
+        shown = Decimal(row["customer_facing_amount"])
+        whole = replace(whole, shown_in=row["customer_facing_currency"].upper(), shown=shown)
+    books.settlement.append(whole)
     if fee:
         books.settlement.append(line(f"{key}:fee", "fee", -fee))
     if gross - fee != net:

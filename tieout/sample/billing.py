@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from tieout.periods import month_of
-from tieout.sample import usage
+from tieout.sample import rounding, usage
 from tieout.sample.business import (
     CYCLE_DAYS,
     Business,
@@ -30,7 +30,6 @@ from tieout.sample.company import (
     PRICE_PER_HUNDREDTH,
     PRODUCTS,
     QUANTITY_PLACES,
-    RATED_PER_HUNDREDTH,
     USAGE_REVENUE,
 )
 from tieout.sample.draws import chosen, draw, half_up, key
@@ -41,6 +40,8 @@ RECURRING, USAGE, PRORATION, CREDIT, ONE_TIME = range(len(ITEMS))
 _PLANS: Final = (0, 0, 1, 1, 1, 2, 2, ANNUAL)
 _BASE_LINE: Final = 1
 _FIRST_USAGE_LINE: Final = 2
+_OFF: Final = 100
+"""Smallest units that a dearer line is off by at least: more than rounding ever is."""
 _COLUMNS: Final = (
     "invoice line customer group sub market item product meter quantity price amount tax "
     "service_start service_end posted_to"
@@ -139,14 +140,13 @@ def _weekly_lines(business: Business, plan: Plan, day: date) -> list[pl.LazyFram
 
 
 def _usage_lines(business: Business, plan: Plan, day: date) -> pl.LazyFrame:
-    """Quantity times price over the cycle, rounded half up once a line."""
+    """Quantity times price over the cycle, rounded by the customer's rule."""
     used = usage.cycle_records(business, plan, day)
     sums = (
         used.lazy()
         .group_by("customer", "group", "sub", "market", "meter", "price")
-        .agg(pl.col("quantity").sum(), pl.col("rated").sum())
+        .agg(pl.col("quantity").sum(), *rounding.rounded_ways())
     )
-    rounded = half_up(pl.col("rated"), _smallest() * RATED_PER_HUNDREDTH) * _smallest()
     lines = sums.with_columns(
         _span(
             pl.lit(day - timedelta(days=CYCLE_DAYS)),
@@ -156,7 +156,7 @@ def _usage_lines(business: Business, plan: Plan, day: date) -> pl.LazyFrame:
         line=pl.col("meter") + _FIRST_USAGE_LINE,
         item=_n(USAGE),
         product=_n(None),
-        amount=rounded,
+        amount=rounding.by_own_rule(business),
         posted_to=_n(USAGE_REVENUE),
     )
     injection = plan.at("usage", day)
@@ -167,9 +167,8 @@ def _usage_lines(business: Business, plan: Plan, day: date) -> pl.LazyFrame:
             lines = lines.filter(~hit)
         elif injection.break_class == "rating_variance":
             dearer = pl.col("amount") + half_up(pl.col("amount"), 8 * _smallest()) * _smallest()
-            lines = lines.with_columns(
-                amount=pl.when(hit).then(dearer + _smallest()).otherwise(pl.col("amount"))
-            )
+            wrong = rounding.by_no_rule() if injection.nth % 2 else dearer + _OFF * _smallest()
+            lines = lines.with_columns(amount=pl.when(hit).then(wrong).otherwise(pl.col("amount")))
     return lines
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from tieout.sample.company import CURRENCIES, MARKETS, OTHER_COSTS, UNCATEGORISED
 from tieout.sample.draws import chosen
+from tieout.sample.foreign import WRONG_PERCENT
 from tieout.sample.plan import Injection, posted_late
 from tieout.sample.postings import balanced
 
@@ -66,6 +67,13 @@ def _in_other_currency(_: Injection, journals: pl.DataFrame, where: pl.Expr) -> 
     return _changed(journals, where, currency=pl.lit(_EUR, pl.Int64))
 
 
+def _at_wrong_rate(injection: Injection, journals: pl.DataFrame, where: pl.Expr) -> Broken:
+    """The whole journal at a rate that is too high, or too low."""
+    off = WRONG_PERCENT if injection.nth % 2 else -WRONG_PERCENT
+    those = pl.col("journal").is_in(journals.filter(where)["journal"].to_list())
+    return _changed(journals, those, rate_off=pl.lit(off, pl.Int64))
+
+
 def _late(injection: Injection, journals: pl.DataFrame, where: pl.Expr) -> Broken:
     on = pl.lit(posted_late(injection))
     return _changed(journals, where, posted_on=on, delivered_on=on)
@@ -110,6 +118,7 @@ _CHANGES: Final[dict[str, _Change]] = {
     "unmapped_account": _on_other_account,
     "entity_mismatch": _in_other_entity,
     "currency_mismatch": _in_other_currency,
+    "fx_difference": _at_wrong_rate,
     "late_arrival": _late,
     "period_mismatch": _late,
     "duplicate_in_target": _twice,

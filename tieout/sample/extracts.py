@@ -36,8 +36,6 @@ from tieout.sample.files import (
 from tieout.sample.ledger import invoice_number, item_id
 
 _BRANDS: Final = ("visa", "mastercard", "visa", "amex")
-_PRESENTED: Final = ("eur", "gbp", "chf")
-"""Currencies of customers abroad, at the rate of their bank."""
 _CHARGE_TYPES: Final = ("Recurring", "Usage", "Recurring", "Recurring", "OneTime")
 _NAMES: Final = ("", "", " (proration)", " (credit)", "")
 _TYPES: Final = adyen.TYPES
@@ -72,7 +70,7 @@ def write_stripe(
         "charge_id": of_payment(pl.lit("ch_") + pl.col("origin")),
         "description": pl.col("reported"),
         "customer_facing_amount": of_payment(decimals(pl.col("shown"), 2)),
-        "customer_facing_currency": of_payment(pl.col("shown_in")),
+        "customer_facing_currency": of_payment(pl.col("shown_in").str.to_lowercase()),
         "automatic_payout_id": pl.col("payout"),
         "automatic_payout_effective_at": effective,
         "payment_method_type": of_payment(pl.lit("card")),
@@ -82,20 +80,9 @@ def write_stripe(
         "gateway_account": pl.lit(GATEWAY_ACCOUNTS[feed]),
         "payment_metadata[invoice_number]": of_payment(_invoice_of(pl.col("origin"))),
     }
-    seen = _as_presented(rows, currency)
     control = rows.select(currency=pl.lit(currency.upper()), amount=pl.col("net"))
     path = day_file(out, feed, day)
-    return write_extract(path, seen, columns, totals(control, 2), flaws)
-
-
-def _as_presented(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
-    """Adds `shown` and `shown_in`: what the customer saw, one in four in a currency of theirs."""
-    foreign = chosen(_PRESENTED, pl.col("row") // 4 % len(_PRESENTED))
-    abroad = (pl.col("row") % 4 == 3) & (foreign != currency)
-    return rows.with_columns(
-        shown=pl.when(abroad).then(pl.col("gross") * 11 // 12).otherwise("gross"),
-        shown_in=pl.when(abroad).then(foreign).otherwise(pl.lit(currency)),
-    )
+    return write_extract(path, rows, columns, totals(control, 2), flaws)
 
 
 def write_adyen(

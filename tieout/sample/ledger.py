@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from tieout.sample import foreign
 from tieout.sample.business import Business, numbered, stamp
 from tieout.sample.company import (
     ACCOUNTS,
@@ -15,12 +16,10 @@ from tieout.sample.company import (
     ENTITIES,
     ENTITY_OF_MARKET,
     ISSUERS,
-    JP,
     RECEIVABLE,
     TAX,
-    YEN_RATE,
 )
-from tieout.sample.draws import chosen, draw_one, half_up, key
+from tieout.sample.draws import chosen, half_up
 from tieout.sample.files import FLAWLESS, Flaws, day_file, decimals, totals, write_extract
 from tieout.sample.postings import legs, posting_dates
 
@@ -28,7 +27,6 @@ REVENUE_PART, TAX_PART, RECEIVABLE_PART = range(3)
 PARTS: Final = 4
 _LAGS: Final = (0,) * 41 + (1,) * 7 + (2,) * 2
 _GERMAN: Final = ENTITIES.index("NWDE")
-_RATE_PLACES: Final = 8
 
 
 def invoice_number(day: date, invoice: pl.Expr) -> pl.Expr:
@@ -108,38 +106,29 @@ def write_ledger(out: Path, day: date, rows: pl.DataFrame, flaws: Flaws = FLAWLE
     return write_extract(day_file(out, "erp", day), rows, _columns(), totals(debits, 2), flaws)
 
 
-def yen_rate(business: Business, day: date) -> int:
-    """Dollars for a yen on a day, in 1e-8."""
-    return YEN_RATE + draw_one(day.toordinal(), key(business.seed, "yen"), 12_001) - 6_000
-
-
 def in_functional_currency(business: Business, postings: pl.DataFrame) -> pl.DataFrame:
-    """Adds `rate` (1e-8) and `functional` (hundredths): yen in the books of the American entity.
+    """Adds `rate` (1e-8) and `functional` (hundredths): what a leg is in its entity's books.
 
     Each leg is rounded; the first leg of a journal takes what rounding leaves.
     """
-    one = 10**_RATE_PLACES
-    days = postings["posted_on"].unique()
-    rates = pl.DataFrame(
-        {"posted_on": days, "yen": [yen_rate(business, d) for d in days]},
-        schema={"posted_on": pl.Date, "yen": pl.Int64},
+    one, by = foreign.ONE, ["entity", "currency", "posted_on"]
+    rates = foreign.book_rates(business, postings["posted_on"].unique())
+    rated = postings.join(rates, on=by, how="left", maintain_order="left").with_columns(
+        rate=pl.col("rate") * (100 + pl.col("rate_off").fill_null(0)) // 100
     )
-    in_yen = pl.col("currency") == JP
-    rated = postings.join(rates, on="posted_on", how="left", maintain_order="left").with_columns(
-        rate=pl.when(in_yen).then("yen").otherwise(one)
-    )
+    abroad = pl.col("rate") != one
     plain = rated.with_columns(
-        functional=pl.when(in_yen)
+        functional=pl.when(abroad)
         .then(half_up(pl.col("amount") * pl.col("rate"), one))
         .otherwise("amount")
     )
     left = (
-        plain.filter(in_yen)
-        .group_by("journal", "posted_on")
+        plain.filter(abroad)
+        .group_by("journal", *by)
         .agg(pl.col("functional").sum().alias("left"), pl.col("line").min())
     )
     return plain.join(
-        left, on=["journal", "posted_on", "line"], how="left", maintain_order="left"
+        left, on=["journal", *by, "line"], how="left", maintain_order="left"
     ).with_columns(functional=pl.col("functional") - pl.col("left").fill_null(0))
 
 
@@ -167,7 +156,7 @@ def _columns() -> dict[str, pl.Expr]:
         "Debit (Foreign)": decimals(pl.when(amount >= 0).then(amount), 2),
         "Credit (Foreign)": decimals(pl.when(amount < 0).then(-amount), 2),
         "Amount (Foreign)": decimals(amount, 2),
-        "Exchange Rate": decimals(pl.col("rate"), _RATE_PLACES),
+        "Exchange Rate": decimals(pl.col("rate"), foreign.RATE_PLACES),
         "Amount": decimals(pl.col("functional"), 2),
         "Memo": pl.col("memo"),
         "Reversal Of": pl.col("reversal_of"),

@@ -38,6 +38,7 @@ STRIPE_BREAKS: Final = (
     "unmapped_account",
     "entity_mismatch",
     "currency_mismatch",
+    "fx_difference",
     "late_arrival",
     "line_out_of_balance",
 )

@@ -4,7 +4,7 @@ Grain: one leg (posting). `journal` is the transaction's id and `line` the leg's
 `posted_on` the posting date and `delivered_on` the day whose extract brings it; `entity`,
 `currency` and `account` are indexes into the company's tables; `amount` is debit less credit in
 hundredths. `own` marks the leg that answers for a source line, `row` and `part` say for which one;
-the other legs balance the journal.
+the other legs balance the journal. `rate_off` is by how many percent its rate is wrong.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ LEGS: Final[dict[str, pl.DataType]] = {
     "row": pl.Int64(),
     "part": pl.Int64(),
     "own": pl.Boolean(),
+    "rate_off": pl.Int64(),
 }
 _SUSPENSE_LINE: Final = 900_000
 _PER_MILLE_REVERSED: Final = 8

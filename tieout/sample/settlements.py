@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from tieout.sample import adyen, stripe, sums
+from tieout.sample import adyen, foreign, stripe, sums
 from tieout.sample.breaks import broken
 from tieout.sample.business import Business
 from tieout.sample.company import ADYEN, MARKETS, MERCHANT_ACCOUNTS
@@ -25,6 +25,7 @@ _ONE_PART: Final = {
     "amount_mismatch": _GROSS_PART,
     "account_mismatch": _GROSS_PART,
     "unmapped_account": _GROSS_PART,
+    "fx_difference": _GROSS_PART,
     "fee_variance": _FEE_PART,
 }
 """Classes that concern one of a row's two lines; the others concern both."""
@@ -44,8 +45,10 @@ def stripe_day(
     if in_sums is not None:
         return _in_sums(business, feed, day, rows, in_sums, labels)
     injection = plan.at(feed, day)
-    charges = rows.filter(pl.col("category") == "charge")["txn"]
+    charges = rows.filter(pl.col("category") == "charge", ~foreign.booked_abroad(feed))["txn"]
     victim = charges[injection.nth % charges.len()] if injection and charges.len() else None
+    if injection and victim and injection.break_class == "fx_difference":
+        rows = foreign.shown_abroad(rows, feed, victim)
     if injection and victim and injection.break_class == "duplicate_in_source":
         again = rows.filter(pl.col("txn") == victim).with_columns(
             txn=pl.col("txn") + "D", again=pl.lit(True)

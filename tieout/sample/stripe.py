@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from tieout.sample import foreign
 from tieout.sample.business import Business, at_time, numbered, stamp
 from tieout.sample.company import (
     BANK,
@@ -32,7 +33,6 @@ _LAGS: Final = (-1,) + (0,) * 38 + (1,) * 9 + (2,) * 2
 _JOURNALS: Final = {"stripe_us": 2, "stripe_uk": 3}
 _MONTHLY_FEE: Final = 4900
 _BRANDS: Final = ("visa", "visa", "mc", "amex")
-_PRESENTED: Final = ("", "", "", "", "", "eur", "gbp", "chf")
 
 
 def payout_id(feed: str, day: date) -> str:
@@ -44,15 +44,17 @@ def payout_rows(business: Business, feed: str, day: date, moved: pl.DataFrame) -
     """The movements that the payout of a day carries, as rows; on the first of a month a fee too.
 
     Columns: `origin` (of the payment), `paid_on, created_at, txn, source, category, reported,
-    payout, gross, fee, net, again` (a row booked a second time).
+    payout, gross, fee, net, again` (a row booked a second time), `shown, shown_in` (what the
+    customer saw; NULL on a row that is of no payment).
     """
     origin = pl.col("issued").cast(pl.String) + numbered("", pl.col("invoice"), 6)
     number = pl.col("issued") * 1_000_000 + pl.col("invoice")
     second = draw(number, key(business.seed, feed, day), 86_400)
     rows = (
-        moved.with_columns(origin=origin)
+        moved.with_columns(origin=origin, number=number)
         .select(
             "origin",
+            "number",
             "paid_on",
             created_at=pl.col("paid_on").cast(pl.Datetime("us")) + pl.duration(seconds=second),
             txn=pl.lit("txn_") + chosen(_TXN_PREFIXES, pl.col("kind")) + pl.col("origin"),
@@ -67,6 +69,7 @@ def payout_rows(business: Business, feed: str, day: date, moved: pl.DataFrame) -
         )
         .sort("created_at", "txn")
     )
+    rows = foreign.as_shown(business, feed, rows).drop("number")
     if day.day == 1:
         fee = _own_row(rows.schema, feed, day, "fee", -_MONTHLY_FEE)
         rows = pl.concat([rows, fee])
@@ -102,7 +105,11 @@ def _own_row(schema: pl.Schema, feed: str, day: date, category: str, gross: int)
 
 
 def postings(business: Business, feed: str, day: date, rows: pl.DataFrame) -> pl.DataFrame:
-    """A journal for each row: on the clearing account by line, gross and fee apart."""
+    """A journal for each row: on the clearing account by line, gross and fee apart.
+
+    A journal has one currency: where the gross is booked as the customer saw it, the fee has a
+    journal of its own.
+    """
     market = STRIPE[feed]
     contra = (
         pl.when(pl.col("category").is_in(["payout", "transfer"]))
@@ -111,23 +118,32 @@ def postings(business: Business, feed: str, day: date, rows: pl.DataFrame) -> pl
         .then(FEES)
         .otherwise(RECEIVABLE)
     )
-    fee = rows.filter(pl.col("fee") != 0).with_columns(
-        gross=-pl.col("fee"), category=pl.lit("fee"), part=pl.lit(1), contra=FEES
+    booked = foreign.as_booked(rows, feed)
+    apart = pl.when(pl.col("booked_in") != market).then(pl.lit("F")).otherwise(pl.lit(""))
+    fee = booked.filter(pl.col("fee") != 0).with_columns(
+        gross=-pl.col("fee"),
+        category=pl.lit("fee"),
+        part=pl.lit(1),
+        contra=FEES,
+        currency=market,
+        apart=apart,
     )
-    gross = rows.with_columns(part=pl.lit(0), contra=contra)
+    gross = booked.with_columns(
+        gross="booked", part=pl.lit(0), contra=contra, currency="booked_in", apart=pl.lit("")
+    )
     columns = ["row", "origin", "source", "payout", "category", "gross", "part", "contra"]
+    columns += ["currency", "apart"]
     both = pl.concat(
         [
-            frame.select(columns).with_columns(pl.col("part", "contra").cast(pl.Int64))
+            frame.select(columns).with_columns(pl.col("part", "contra", "currency").cast(pl.Int64))
             for frame in (gross, fee)
         ]
     ).with_columns(
         *posting_dates(business, day, pl.col("row"), f"{feed} posting", _LAGS),
-        journal=numbered(f"{_JOURNALS[feed]}{stamp(day)}", pl.col("row"), 7),
+        journal=numbered(f"{_JOURNALS[feed]}{stamp(day)}", pl.col("row"), 7) + pl.col("apart"),
         kind=pl.lit("Customer Payment"),
         document=pl.lit("PAY-") + pl.coalesce("origin", "payout"),
         entity=pl.lit(ENTITY_OF_MARKET[market]),
-        currency=pl.lit(market),
     )
     own = legs(
         both,

@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from tieout.sample import foreign
 from tieout.sample.business import Business, numbered, stamp
 from tieout.sample.company import CLEARING, ENTITY_OF_MARKET, FEES, RECEIVABLE, STRIPE
 from tieout.sample.draws import draw, key
@@ -44,7 +45,9 @@ def posted_in_sums(
     the day's payments allow it, else one sum of two payments that are posted singly too.
     """
     stream = key(business.seed, f"{feed} sums", day)
-    drawn = rows.filter(category="charge").sort(draw(pl.col("row"), stream, _MANY), "row")
+    drawn = rows.filter(pl.col("category") == "charge", ~foreign.booked_abroad(feed)).sort(
+        draw(pl.col("row"), stream, _MANY), "row"
+    )
     charges = [*drawn.select("txn", "gross", "fee").head(_MOST_CHARGES).iter_rows()]
     if injection.break_class == "summed":
         unlike = [*{_net([one]): one for one in charges}.values()]
