@@ -1,8 +1,8 @@
 -- grain: one line of a match of a pass that compared functional amounts
 -- inputs: line (as that pass sees it), taken, entity_currency; $pass
--- output: taken rows of the pass whose match has lines of several currencies: its residual stands
---   on its first line in the entity's own currency, is one of rates, and says how much of it the
---   sender's rounding is
+-- output: taken rows of the pass whose match has a line in another currency than the entity's own:
+--   its residual is in the latter and stands on its first line there is in it, else on its first
+--   line; it is one of rates, and says how much of it the sender's rounding is
 UPDATE taken
 SET
     residual = judged.residual,
@@ -15,6 +15,7 @@ FROM (
             taken.match_lid,
             taken.residual,
             line.own_currency,
+            line.currency,
             line.fx_rounding,
             line.side,
             row_number() OVER (
@@ -34,7 +35,7 @@ FROM (
             sum(CASE WHEN side = 'source' THEN coalesce(fx_rounding, 0) ELSE 0 END) AS rounding
         FROM member
         GROUP BY match_lid
-        HAVING count(DISTINCT own_currency) > 1
+        HAVING bool_or(own_currency <> currency)
     )
 
     SELECT

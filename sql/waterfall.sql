@@ -1,11 +1,13 @@
 -- grain: one step from the source amount to the target amount, by period, entity and currency
--- inputs: waterfall_line (of all days that matches of the focus reach), focus, pass_label,
---   functional (currency of an entity)
+-- inputs: waterfall_line (of all days that matches of the focus reach), focus, pass_label
+--   (label of a residual, whether the pass compares functional amounts), functional (currency of an
+--   entity)
 -- output: rows first_day, last_day, entity, currency, step (source, open_source, residual,
 --   elsewhere, converted, open_target, target), label (component, timing or break class, name of a
 --   residual), lines, amount; in every match the sources, its residual and the targets add up, so
 --   source and steps lead to target; a match of several currencies or entities leaves something in
---   each, which is converted or another entity's; a converted residual is in the entity's own
+--   each, which is converted or another entity's; a converted residual is in the entity's own, and
+--   a match is converted too whose lines are all in one that is not
 WITH inside AS (
     SELECT
         focus.first_day,
@@ -25,15 +27,25 @@ touched AS (
     WHERE outcome = 'matched'
 ),
 
+member AS (
+    SELECT
+        waterfall_line.*,
+        coalesce(pass_label.functional, FALSE) AND waterfall_line.currency <> functional.currency
+            AS was_converted
+    FROM waterfall_line
+    LEFT JOIN pass_label ON waterfall_line.pass = pass_label.pass
+    LEFT JOIN functional ON waterfall_line.entity = functional.entity
+    WHERE waterfall_line.outcome = 'matched'
+),
+
 mixed AS (
     SELECT
         pass,
         match_ref,
-        min(currency) <> max(currency) AS is_converted
-    FROM waterfall_line
-    WHERE outcome = 'matched'
+        min(currency) <> max(currency) OR bool_or(was_converted) AS is_converted
+    FROM member
     GROUP BY pass, match_ref
-    HAVING min(currency) <> max(currency) OR min(entity) <> max(entity)
+    HAVING is_converted OR min(entity) <> max(entity)
 ),
 
 joined AS (

@@ -38,13 +38,13 @@ def looking(
 
 
 def note_rates(rule: Rule, lines: Sequence[Line]) -> None:
-    """Of matches across currencies: the residual stands on one line and is one of rates."""
+    """Of matches that were converted: the residual stands on one line and is one of rates."""
     found: dict[int, list[Line]] = defaultdict(list)
     for line in lines:
         if line.rule == rule.name and line.anchor is not None:
             found[id(line.anchor)].append(line)
     for members in found.values():
-        if len({line.row["currency"] for line in members}) == 1:
+        if all(line.row["currency"] == line.place[1] for line in members):
             continue
         first, *others = sorted(
             members, key=lambda m: (m.row["currency"] != m.place[1], m.side, m.name)

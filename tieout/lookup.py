@@ -20,6 +20,7 @@ from tieout.formats.catalogue import format_of
 from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
 from tieout.lines.columns import COMMON, columns
 from tieout.match import Match, Name, matches
+from tieout.matching.columns import RATE_DIFFERENCE
 from tieout.money import LINE_AMOUNT, plain_amount
 from tieout.render.layout import count_of
 from tieout.settings import Kind
@@ -189,7 +190,11 @@ def _outcomes(
         if not paths:
             continue
         scan = pl.scan_parquet(paths).filter(pl.col("line_id").is_in(ids)).collect()
-        rows = [row for row in scan.iter_rows(named=True) if _row_place(row) in wanted]
+        rows = [
+            row | {"left_in": _left_in(workplace, row)}
+            for row in scan.iter_rows(named=True)
+            if _row_place(row) in wanted
+        ]
         known = matches(workplace, name, rows)
         ends = delivered_through(workplace, name)
         for row in rows:
@@ -200,6 +205,14 @@ def _outcomes(
             through = ends.target if row["side"] == "source" else ends.source
             found.setdefault(_row_place(row), []).append(_outcome(name, row, through, match))
     return found, joined_to
+
+
+def _left_in(workplace: Workplace, row: Mapping[str, Any]) -> str:
+    """The currency of a residual: a difference of rates is in that of the entity's books."""
+    entity = workplace.settings.entities.get(row["entity"])
+    if entity is None or row["label"] != RATE_DIFFERENCE:
+        return str(row["currency"])
+    return entity.currency
 
 
 def _row_place(row: Mapping[str, Any]) -> Place:
@@ -247,8 +260,8 @@ def _sentence(outcome: str, row: Mapping[str, Any], match: Match | None) -> str:
         sentence += _company(row, match)
     sentence += f", complete on {row['cleared_on']}"
     if row["residual"]:
-        left = plain_amount(row["residual"], row["currency"])
-        sentence += f", leaving {left} {row['currency']}"
+        left = plain_amount(row["residual"], row["left_in"])
+        sentence += f", leaving {left} {row['left_in']}"
         sentence += f" of {row['label']}" if row["label"] else ""
     return sentence + "."
 

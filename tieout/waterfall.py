@@ -153,9 +153,13 @@ def _days_around(period: Period, reach: timedelta) -> list[str]:
 
 
 def _pass_labels(reconciliation: Reconciliation) -> pl.DataFrame:
-    """What a residual of a pass is called where its outcome does not say."""
-    labels = [(rule.name, rule.tolerance.label) for rule in reconciliation.passes]
-    return pl.DataFrame(labels, schema={"pass": pl.String, "label": pl.String}, orient="row")
+    """What a residual of a pass is called where its outcome does not say, and in what it is."""
+    labels = [
+        (rule.name, rule.tolerance.label, rule.currency == "functional")
+        for rule in reconciliation.passes
+    ]
+    schema = {"pass": pl.String, "label": pl.String, "functional": pl.Boolean}
+    return pl.DataFrame(labels, schema=schema, orient="row")
 
 
 def _functional(workplace: Workplace) -> pl.DataFrame:

@@ -326,6 +326,20 @@ def test_what_a_match_leaves_goes_where_its_label_says(label: str, account: str)
     assert (found.breaks, journal.classes) == (0, ("residual",))
 
 
+def test_a_difference_of_rates_is_not_added_to_a_posting_in_another_currency() -> None:
+    rate = {"currency": "functional", "tolerance": {"percent": "1"}}
+    rule = {**SETTLEMENT, "passes": [BY_LINE | rate]}
+    in_euros = {"currency": "EUR", "functional_amount": Decimal("108.20")}
+    rows = {
+        "psp": [settled("ch_1", "108.50")],
+        "erp": [posted("p", "100", line_ref="ch_1", category="charge", **in_euros)],
+    }
+    with books({"psp_to_erp": rule}, rows) as workplace:
+        found = proposals(workplace, MONTH)
+    assert found.journals == ()
+    assert "in USD" in reasons(found)["psp_to_erp", "residual"]
+
+
 # One fact, two reconciliations
 
 

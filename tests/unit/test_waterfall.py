@@ -39,8 +39,11 @@ def sums_of(found: Iterable[Waterfall]) -> Sums:
     return sums
 
 
-def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:  # noqa: C901 - the rule
+def by_hand(  # noqa: C901 - the rule
+    lines: Iterable[Mapping[str, Any]], inside: Any, passes: Iterable[Mapping[str, Any]]
+) -> Sums:
     """The same in loops over outcomes; of a match, all lines are looked at."""
+    functional = {one["name"] for one in passes if one.get("currency") == "functional"}
     counts: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     taken = [one for one in lines if one["outcome"] != "duplicate"]
     matches = defaultdict(list)
@@ -55,7 +58,9 @@ def by_hand(lines: Iterable[Mapping[str, Any]], inside: Any) -> Sums:  # noqa: C
             counts[*place, f"open_{one['side']}"].append(sign * one["amount"])
     for members in matches.values():
         if any(map(inside, members)):
+            foreign = any(one["currency"] != worlds.ENTITIES[one["entity"]] for one in members)
             converted = len({one["currency"] for one in members}) > 1
+            converted |= foreign and members[0]["pass"] in functional
             across = converted or len({one["entity"] for one in members}) > 1
             for one in members:
                 place = one["entity"], one["currency"]
@@ -90,7 +95,11 @@ def test_source_and_steps_lead_to_the_target_in_every_period(seed: int) -> None:
         for period in PERIODS:
             found = of_period(world.workplace, "small", period)
             assert_explained(found)
-            expected = by_hand(outcomes, lambda one, p=period: p.first <= one["period"] <= p.last)
+            expected = by_hand(
+                outcomes,
+                lambda one, p=period: p.first <= one["period"] <= p.last,
+                scenario.reconciliation["passes"],
+            )
             assert sums_of(found) == expected, scenario.text()
 
 
@@ -118,7 +127,9 @@ def test_a_batch_is_explained_with_the_postings_that_answer_it(seed: int) -> Non
         answers = one["side"] == "target" and (one["pass"], one["match_ref"]) in matches
         return (one["feed"], one["line_id"]) in own or answers
 
-    assert sums_of(found) == by_hand(outcomes, inside), scenario.text()
+    assert sums_of(found) == by_hand(outcomes, inside, scenario.reconciliation["passes"]), (
+        scenario.text()
+    )
 
 
 @worlds.examples(3, phases=[Phase.generate])
@@ -208,6 +219,30 @@ def test_a_residual_has_the_label_that_its_outcome_has(
         found = altered(lambda all_, lines=lines: pl.DataFrame(lines, all_.schema))
         assert_explained(found)
         assert steps_of(found)["USD"][f"residual {shown}"] == "0.01"
+
+
+def test_lines_of_one_foreign_currency_are_held_against_each_other_in_that_of_the_books() -> None:
+    """100 EUR stand against 100 EUR; that they were booked at two rates leaves dollars."""
+    row = {"entity": "A", "currency": "EUR", "amount": Decimal(100), "period": START}
+    row |= {"occurred_on": START, "row_number": 1, "line_ref": "P1"}
+    row |= {"account_class": "clearing", "extract_sha256": worlds.extract_sha256("x")}
+    one = row | {"line_id": "s", "account": "1090", "functional_amount": Decimal("108.50")}
+    other = row | {"line_id": "t", "account": "1091", "functional_amount": Decimal("108.20")}
+    by_rate = {"currency": "functional", "tolerance": {"percent": "1"}}
+    key = {"source": ["line_ref"], "target": ["line_ref"]}
+    reconciliation = {
+        "source": {"feeds": ["erp"], "where": {"account": ["1090"]}},
+        "target": {"feeds": ["erp"], "where": {"account": ["1091"]}},
+        "passes": [{"name": "p", "shape": "one_to_one", "key": key, **by_rate}],
+    }
+    with worlds.world({"small": reconciliation}) as world:
+        world.deliver({("erp", f"{START}"): [one, other]})
+        world.reconcile("small")
+        found = of_period(world.workplace, "small", PERIODS[0])
+    assert_explained(found)
+    steps = steps_of(found)
+    assert steps["EUR"] == {"source clearing": "100.00", "target clearing": "100.00"}
+    assert steps["USD"] == {"residual fx rate difference": "-0.30", "converted converted": "0.30"}
 
 
 def test_what_the_sender_rounded_is_a_step_beside_the_difference_of_rates(

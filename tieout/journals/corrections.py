@@ -13,6 +13,7 @@ from decimal import Decimal
 from tieout.journals.chart import ANY, INTERCOMPANY, Chart, expected_class
 from tieout.journals.facts import Fact, grouping_pass
 from tieout.journals.model import JournalLine, is_finer
+from tieout.matching.columns import RATE_DIFFERENCE
 from tieout.matching.sides import SEPARATOR
 from tieout.money import subtracted
 from tieout.settings import Pass, Reconciliation, Settings
@@ -138,6 +139,11 @@ class _Case:
         back = _taken_back(fact)
         if fact.source_currency not in (None, back.currency):
             return self._settled(back, rule)
+        books = self.settings.entities[back.entity].currency
+        if fact.label == RATE_DIFFERENCE and back.currency != books:
+            raise NotPossible(
+                f"it is a difference of rates in {books}, and its posting is in {back.currency}"
+            )
         right = subtracted(back.line.amount.copy_negate(), _signed(self.about, fact.residual))
         label = fact.label or rule.tolerance.label
         kind = next((k for k in ("rounding", "fx") if label.startswith(k)), "write_off")

@@ -13,6 +13,9 @@ from tieout.money import FINE_AMOUNT, LINE_AMOUNT
 SCORE = pl.Decimal(5, 4)
 """How alike two references are, from 0 to 1."""
 
+RATE_DIFFERENCE = "fx rate difference"
+"""Label of a residual that is in the currency of the entity's books (sql/label_rates.sql)."""
+
 OUTCOMES: Columns = {
     "side": TEXT,
     "feed": TEXT,

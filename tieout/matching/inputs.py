@@ -24,7 +24,7 @@ from tieout.workplace import Workplace
 
 SIDES: tuple[SideName, SideName] = ("source", "target")
 
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 """Raised when the meaning of a statement in sql/ changes: every reconciliation works anew."""
 
 Place = tuple[str, str]
