@@ -132,7 +132,8 @@ def test_a_backfill_of_hours_is_one_run_too(running: tuple[SmallCompany, Servers
     done = _backfill(at, ("extracts/kiosk", "lines/kiosk"), hours)
     assert done["status"] == "COMPLETED_SUCCESS", done
     assert [run["status"] for run in done["runs"]] == ["SUCCESS"]
-    assert _materialized(at, "lines/kiosk") == {f"{hours[0]}..{hours[-1]}"}
+    # Beside it the schedule works hours of today, if one ends while the test runs.
+    assert f"{hours[0]}..{hours[-1]}" in _materialized(at, "lines/kiosk")
 
 
 def test_checks_of_a_backfill_are_recorded_by_partition(

@@ -187,7 +187,7 @@ def test_exchanging_the_sides_exchanges_what_is_said_of_them(
     # What netting left stands on another line of the match, with the other sign.
     for rule in {o["pass"] for o in expected.values() if o["outcome"] == "matched"}:
         left, right = (
-            sum(o["residual"] for o in world.values() if o["pass"] == rule)
+            sum(o["residual"] or 0 for o in world.values() if o["pass"] == rule)
             for world in (found, expected)
         )
         assert left == -right, rule
