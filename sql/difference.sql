@@ -35,6 +35,9 @@ named AS (
                     'duplicate_in_target', 'late_usage', 'ambiguous'
                 )
                 THEN concat_ws(' ', 'line', side, own_name)
+            -- group_amount is here what the other one comes to, and both are a pair
+            WHEN break_class = 'fx_difference' AND group_count = 1
+                THEN concat_ws(' ', 'line', 'target', if(side = 'source', other_name, own_name))
             WHEN group_member
                 THEN concat_ws(' ', 'line', if(side = 'source', 'target', 'source'), other_name)
             WHEN group_amount IS NOT NULL THEN concat_ws(' ', 'line', side, own_name)

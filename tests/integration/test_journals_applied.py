@@ -21,7 +21,7 @@ import pytest
 
 from tieout.breaks import breaks
 from tieout.extracts import take_in
-from tieout.journals.model import Proposals
+from tieout.journals.model import RESIDUAL, Proposals
 from tieout.journals.propose import proposals
 from tieout.lines.ingest import refresh_lines
 from tieout.matching.reconcile import reconcile
@@ -49,9 +49,10 @@ VANISH = {
     "unmapped_account",
     "entity_mismatch",
     "currency_mismatch",
+    "fx_difference",
     "period_mismatch",
 }
-STAY = {"missing_in_source", "duplicate_in_source", "late_arrival"}
+STAY = {"missing_in_source", "duplicate_in_source", "late_arrival", "ambiguous"}
 
 Key = tuple[str, str, str, str]
 
@@ -193,9 +194,11 @@ def test_every_break_is_counted_once(booked: Booked) -> None:
     listed: Counter[tuple[str, str]] = Counter()
     for key, number in booked.before.items():
         listed[key[:2]] += number
+    # What matches leave is no break: the rates of the books are not those of Stripe.
+    assert counted.pop(("settlement_to_ledger", RESIDUAL)) > 5
     assert counted == listed
     assert booked.found.breaks == booked.before.total()
-    assert {one.break_class for one in booked.found.proposed} == VANISH
+    assert {one.break_class for one in booked.found.proposed} == VANISH | {RESIDUAL}
     assert all(one.reason for one in booked.found.not_proposed)
     why = {
         one.reason: one.count

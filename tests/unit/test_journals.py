@@ -328,7 +328,7 @@ def test_what_a_match_leaves_goes_where_its_label_says(label: str, account: str)
 
 def test_a_difference_of_rates_is_not_added_to_a_posting_in_another_currency() -> None:
     rate = {"currency": "functional", "tolerance": {"percent": "1"}}
-    rule = {**SETTLEMENT, "passes": [BY_LINE | rate]}
+    rule = {**SETTLEMENT, "passes": [BY_LINE | rate | {"shape": "many_to_one"}]}
     in_euros = {"currency": "EUR", "functional_amount": Decimal("108.20")}
     rows = {
         "psp": [settled("ch_1", "108.50")],
@@ -337,7 +337,39 @@ def test_a_difference_of_rates_is_not_added_to_a_posting_in_another_currency() -
     with books({"psp_to_erp": rule}, rows) as workplace:
         found = proposals(workplace, MONTH)
     assert found.journals == ()
-    assert "in USD" in reasons(found)["psp_to_erp", "residual"]
+    assert "its lines are no pair" in reasons(found)["psp_to_erp", "residual"]
+
+
+def test_what_rates_leave_is_posted_in_the_currency_that_was_settled() -> None:
+    """100 EUR stand in the books for 108.20 USD and came to 108.50: 0.30 gained, on 7000."""
+    tolerance = {"tolerance": {"percent": "1", "label": "fx"}, "currency": "functional"}
+    rule = {**SETTLEMENT, "passes": [{**BY_LINE, **tolerance}]}
+    refs = {"line_ref": "s", "category": "charge", "currency": "EUR"}
+    there = posted("t", "100", functional_amount=Decimal("108.20"), **refs)
+    rows = {"psp": [settled("s", "108.50")], "erp": [there]}
+    with books({"psp_to_erp": rule}, rows) as workplace:
+        found = proposals(workplace, MONTH)
+    assert {j.currency: [(n.account, n.amount) for n in j.lines] for j in found.journals} == {
+        "EUR": [("1090", Decimal(-100)), ("7000", Decimal(100))],
+        "USD": [("1090", Decimal("108.50")), ("7000", Decimal("-108.50"))],
+    }
+    assert [j.lines[0].reversal_of for j in found.journals] == ["J-t", None]
+
+
+def test_a_wrong_rate_is_one_fact_for_both_its_lines() -> None:
+    tolerance = {"tolerance": {"percent": "1", "label": "fx"}, "currency": "functional"}
+    rule = {**SETTLEMENT, "passes": [{**BY_LINE, **tolerance}]}
+    refs = {"line_ref": "s", "category": "charge", "journal_ref": "J", "currency": "EUR"}
+    there = posted("t", "100", functional_amount=Decimal(98), **refs)
+    contra = posted("u", "-100", "1200", journal_ref="J", currency="EUR")
+    rows = {"psp": [settled("s", "108.50")], "erp": [there, contra]}
+    with books({"psp_to_erp": rule}, rows) as workplace:
+        found = proposals(workplace, MONTH)
+    assert {j.currency: sorted(lines_of(j)) for j in found.journals} == {
+        "EUR": [("1090", "-100.00"), ("1200", "100.00")],
+        "USD": [("1090", "108.50"), ("1200", "-108.50")],
+    }
+    assert (found.breaks, found.not_proposed) == (2, ())
 
 
 # One fact, two reconciliations
