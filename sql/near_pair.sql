@@ -1,7 +1,7 @@
 -- grain: one pair of free lines with equal key whose amounts differ by no more than the tolerance
 -- inputs: free_line, taken, half_unit; $first_day, $last_day, $absolute, $fraction, $base, $both,
---   $label (of a residual; of a rounding the rule that proves it), $across (only between lines
---   of different currencies)
+--   $label (of a residual; of a rounding the rule that proves it), $across (only where a
+--   line is in another currency than it is compared in)
 -- output: table near_pair; a line may be in many pairs
 CREATE OR REPLACE TEMP TABLE near_pair AS
 WITH free AS (
@@ -51,7 +51,11 @@ candidate AS (
         source_line.side = 'source'
         AND target_line.side = 'target'
         AND target_line.period - source_line.period BETWEEN $first_day AND $last_day
-        AND (NOT $across OR source_line.own_currency <> target_line.own_currency)
+        AND (
+            NOT $across
+            OR source_line.own_currency <> source_line.currency
+            OR target_line.own_currency <> target_line.currency
+        )
 )
 
 SELECT

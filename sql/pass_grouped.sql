@@ -2,7 +2,7 @@
 -- inputs: free_line, half_unit; $pass, $many (side of the group), $direction (1: the single line is
 --   the target), $first_day, $last_day, $received_by_target, $absolute, $fraction, $base, $both,
 --   $label (of a residual; of a rounding the rule that proves it), $across (a residual only
---   between lines of different currencies)
+--   where a line is in another currency than it is compared in)
 -- output: rows of taken; of equal single lines the first takes the group, the rest stay
 INSERT INTO taken BY NAME
 WITH single AS (
@@ -23,7 +23,8 @@ member AS (
         single.period AS single_period,
         single.rivals,
         single.feed || ' ' || single.line_id AS single_name,
-        single.own_currency <> free_line.own_currency AS converted,
+        single.own_currency <> single.currency
+        OR free_line.own_currency <> free_line.currency AS converted,
         free_line.lid,
         free_line.amount,
         free_line.period,

@@ -1,7 +1,7 @@
 -- grain: one line of two groups with equal key whose sums agree
 -- inputs: free_line, half_unit; $pass, $first_day, $last_day, $absolute, $fraction, $base, $both,
 --   $label (of a residual; of a rounding the rule that proves it), $across (a residual only
---   between lines of different currencies)
+--   where a line is in another currency than it is compared in)
 -- output: rows of taken
 INSERT INTO taken BY NAME
 WITH side_sum AS (
@@ -12,8 +12,7 @@ WITH side_sum AS (
         free_line.currency,
         sum(free_line.amount) AS amount,
         count(*) AS lines,
-        min(free_line.own_currency) AS first_currency,
-        max(free_line.own_currency) AS last_currency,
+        bool_or(free_line.own_currency <> free_line.currency) AS converted,
         sum(CASE WHEN $label = 'rounding' THEN half_up(free_line.amount, half_unit.digits) END)
             AS up,
         sum(
@@ -45,8 +44,7 @@ facing AS (
         target_sum.first_lid AS target_lid,
         target_sum.amount - source_sum.amount AS residual,
         greatest(source_sum.last_period, target_sum.last_period) AS cleared_on,
-        least(source_sum.first_currency, target_sum.first_currency)
-        <> greatest(source_sum.last_currency, target_sum.last_currency) AS converted,
+        source_sum.converted OR target_sum.converted AS converted,
         CASE
             WHEN $label = 'rounding'
                 THEN coalesce(

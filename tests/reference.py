@@ -149,7 +149,7 @@ class Rule:
     ) -> str | None:
         """What the difference of two sums is: "" for none, a label, or None where they differ.
 
-        `across`: whether the lines are of several currencies.
+        `across`: whether one of the lines is in another currency than it is compared in.
         """
         source, target = sum(sources, Decimal(0)), sum(targets, Decimal(0))
         if source == target:
@@ -669,8 +669,8 @@ def _take_set(rule: Rule, chosen: Iterable[Line]) -> None:
 
 
 def crosses(lines: Iterable[Line]) -> bool:
-    """Whether lines are of several currencies."""
-    return len({line.row["currency"] for line in lines}) > 1
+    """Whether one of the lines is in another currency than the pass at work compares them in."""
+    return any(line.row["currency"] != line.place[1] for line in lines)
 
 
 def amount_of(lines: Iterable[Line]) -> Decimal:
