@@ -33,13 +33,11 @@ candidate AS (
                 )
             ELSE $label
         END AS label,
-        CAST(
-            CASE $base
-                WHEN 'source' THEN abs(source_line.amount)
-                WHEN 'target' THEN abs(target_line.amount)
-                ELSE greatest(abs(source_line.amount), abs(target_line.amount))
-            END AS DECIMAL(24, 4)
-        ) * CAST($fraction AS DECIMAL(10, 8)) AS share
+        CASE $base
+            WHEN 'source' THEN abs(source_line.amount)
+            WHEN 'target' THEN abs(target_line.amount)
+            ELSE greatest(abs(source_line.amount), abs(target_line.amount))
+        END AS base
     FROM free AS source_line
     INNER JOIN free AS target_line
         ON
@@ -70,8 +68,4 @@ SELECT
 FROM candidate
 WHERE
     label IS NOT NULL
-    AND CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-        WHEN $label = 'rounding' THEN CAST(abs(residual) AS DECIMAL(38, 12))
-        WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
-        ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
-    END
+    AND ($label = 'rounding' OR tolerated(residual, base, $absolute, $fraction, $both))

@@ -66,13 +66,11 @@ sums AS (
         sum(CASE WHEN $label = 'rounding' THEN half_up(amount, digits) END) AS up,
         sum(CASE WHEN $label = 'rounding' THEN half_even(amount, half, digits) END) AS even,
         sum(CASE WHEN $label = 'rounding' THEN truncated(amount, half, digits) END) AS cut,
-        CAST(
-            CASE $base
-                WHEN 'single' THEN abs(single_amount)
-                WHEN 'many' THEN abs(sum(amount))
-                ELSE greatest(abs(single_amount), abs(sum(amount)))
-            END AS DECIMAL(24, 4)
-        ) * CAST($fraction AS DECIMAL(10, 8)) AS share,
+        CASE $base
+            WHEN 'single' THEN abs(single_amount)
+            WHEN 'many' THEN abs(sum(amount))
+            ELSE greatest(abs(single_amount), abs(sum(amount)))
+        END AS base,
         arg_min(lid, name) AS first_lid,
         min(period) AS first_period,
         max(period) AS last_period
@@ -119,11 +117,7 @@ fitting AS (
                 rivals = 1
                 AND label IS NOT NULL
                 AND (NOT $across OR converted)
-                AND CAST(abs(gap) AS DECIMAL(38, 12)) <= CASE
-                    WHEN $label = 'rounding' THEN CAST(abs(gap) AS DECIMAL(38, 12))
-                    WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
-                    ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
-                END
+                AND ($label = 'rounding' OR tolerated(gap, base, $absolute, $fraction, $both))
             )
         )
 )

@@ -61,13 +61,11 @@ facing AS (
                 )
             ELSE $label
         END AS label,
-        CAST(
-            CASE $base
-                WHEN 'source' THEN abs(source_sum.amount)
-                WHEN 'target' THEN abs(target_sum.amount)
-                ELSE greatest(abs(source_sum.amount), abs(target_sum.amount))
-            END AS DECIMAL(24, 4)
-        ) * CAST($fraction AS DECIMAL(10, 8)) AS share
+        CASE $base
+            WHEN 'source' THEN abs(source_sum.amount)
+            WHEN 'target' THEN abs(target_sum.amount)
+            ELSE greatest(abs(source_sum.amount), abs(target_sum.amount))
+        END AS base
     FROM side_sum AS source_sum
     INNER JOIN side_sum AS target_sum
         ON
@@ -89,11 +87,7 @@ fitting AS (
         residual = 0
         OR label IS NOT NULL
         AND (NOT $across OR converted)
-        AND CAST(abs(residual) AS DECIMAL(38, 12)) <= CASE
-            WHEN $label = 'rounding' THEN CAST(abs(residual) AS DECIMAL(38, 12))
-            WHEN $both THEN least(CAST($absolute AS DECIMAL(24, 12)), share)
-            ELSE greatest(CAST($absolute AS DECIMAL(24, 12)), share)
-        END
+        AND ($label = 'rounding' OR tolerated(residual, base, $absolute, $fraction, $both))
 )
 
 SELECT

@@ -4,7 +4,7 @@
 --   functional, first_day, last_day, rate); $pass, $functional, $any_entity
 -- output: table seen_row: line_row with lid, entity, currency and amount as the pass compares them;
 --   own_currency as it was, fx_rounding what the sender's conversion left by rounding (NULL where
---   the line is not its presentment amount times its rate)
+--   the line is not its presentment amount times its rate, or not in the entity's own currency)
 CREATE OR REPLACE TEMP TABLE seen_row AS
 SELECT
     line_row.rowid AS lid,
@@ -24,7 +24,8 @@ SELECT
     line_row.currency AS own_currency,
     CASE
         WHEN
-            abs(
+            line_row.currency = entity_currency.currency
+            AND abs(
                 line_row.presentment_amount * line_row.exchange_rate - line_row.amount
             ) <= half_unit.half
             THEN line_row.presentment_amount * line_row.exchange_rate - line_row.amount

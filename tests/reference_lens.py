@@ -54,9 +54,9 @@ def note_rates(rule: Rule, lines: Sequence[Line]) -> None:
             line.residual, line.label = Decimal(0), None
         first.label = "fx rate difference" if first.residual else None
         if first.residual:
-            first.rounding = sum(
-                (rounded_off(line) for line in members if line.side == "source"), Decimal(0)
-            )
+            own = first.place[1]
+            told = [m for m in members if m.side == "source" and m.row["currency"] == own]
+            first.rounding = sum(map(rounded_off, told), Decimal(0))
 
 
 def rounded_off(line: Line) -> Decimal:

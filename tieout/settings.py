@@ -147,8 +147,8 @@ class Side(Part):
 class Tolerance(Part):
     """How far two amounts may differ and still match. The residual is labelled, never hidden."""
 
-    absolute: Decimal = Field(default=Decimal(0), ge=0, lt=Decimal(10) ** 14)
-    percent: Decimal = Field(default=Decimal(0), ge=0, le=100)
+    absolute: Decimal = Field(default=Decimal(0), ge=0, lt=Decimal(10) ** 14, decimal_places=12)
+    percent: Decimal = Field(default=Decimal(0), ge=0, le=100, decimal_places=6)
     base: Literal["source", "target", "larger"] = "source"
     rule: Literal["either", "both"] = "either"
     label: Literal["tolerance", "rounding", "fee", "tax", "fx", "write_off"] = "tolerance"

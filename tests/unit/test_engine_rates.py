@@ -185,10 +185,11 @@ def test_a_suggested_match_stays_open_and_says_with_whom() -> None:
 
 
 def with_rates(place: Workplace, text: str, folder: Path) -> Workplace:
-    """The workplace with a rate table for the feed of invoices."""
+    """The workplace with a rate table for the feeds of invoices and settlements."""
     (folder / "ecb.csv").write_text(text, encoding="utf-8")
     feeds = dict(place.settings.feeds)
-    feeds["billing"] = feeds["billing"].model_copy(update={"rates": "ecb"})
+    for name in ("billing", "psp"):
+        feeds[name] = feeds[name].model_copy(update={"rates": "ecb"})
     changed = {"base": folder, "rates": {"ecb": "ecb.csv"}, "feeds": feeds}
     return replace(place, settings=place.settings.model_copy(update=changed))
 
@@ -225,11 +226,29 @@ def test_a_feed_may_take_its_rates_from_a_table(tmp_path: Path) -> None:
         assert {one["break_class"] for one in told.outcomes("small")} == {"fx_difference"}
 
 
+def test_what_the_sender_rounded_in_euros_is_no_part_of_a_difference_in_dollars(
+    tmp_path: Path,
+) -> None:
+    # 100 x 0.92166 = 92.166, paid out as 92.17 EUR; 92.17 x 1.0917 = 100.62 USD
+    paid = line("s", "92.17", "EUR", presentment_amount="100", exchange_rate="0.92166")
+    rule = {"name": "p", "shape": "one_to_one", **PERCENT}
+    rule |= {"key": {"source": ["payment_ref"], "target": ["line_ref"]}}
+    reconciliation = {"source": {"feeds": ["psp"]}, "target": {"feeds": ["erp"]}, "passes": [rule]}
+    with worlds.world({"small": reconciliation}) as world:
+        told = worlds.World(with_rates(world.workplace, TABLE, tmp_path))
+        told.deliver(windows({"psp": paid, "erp": line("t", "100.60", "USD")}))
+        told.reconcile("small")
+        found = {one["line_id"]: one for one in told.outcomes("small")}["t"]
+    assert (found["residual"], found["rounding"]) == (Decimal("-0.02"), 0)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("date,currency,to\n", "no column rate"),
         (TABLE + "2026-10-09,EUR,USD,0\n", "row 4, column rate: '0'"),
+        (TABLE + "2026-10-09,EUR,USD,1.0000000000001\n", "row 4, column rate: '1.0000000000001'"),
+        (TABLE + "2026-10-09,EUR,USD,100000000\n", "row 4, column rate: '100000000'"),
         (TABLE + "2026-10-09,XYZ,USD,1\n", "row 4, column currency: 'XYZ'"),
         (TABLE + "05.10.2026,EUR,USD,1\n", "row 4, column date: '05.10.2026'"),
         (TABLE + "2026-10-05,EUR,USD,1\n", "a second rate for the same day"),

@@ -37,7 +37,7 @@ def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) 
     named = {"entity": list(currencies), "currency": list(currencies.values())}
     engine.frame("entity_currency", pl.DataFrame(named, schema=dict.fromkeys(named, pl.String)))
     engine.frame("pass_name", _pass_names(reconciliation))
-    for macro in ("half_up", "half_even", "truncated", "rounding_rule"):
+    for macro in ("half_up", "half_even", "truncated", "rounding_rule", "tolerated"):
         engine.run(macro)
     engine.run("line_row")
     engine.run("line")

@@ -16,6 +16,8 @@ from tieout.settings import Reconciliation, Settings
 COLUMNS: Final = ("date", "currency", "to", "rate")
 """Of a rate table: from this day on, one unit of `currency` is `rate` units of `to`."""
 RATE = pl.Decimal(20, 12)
+_FITTING = r"^\s*\+?\d{1,8}(\.\d{0,12}0*)?\s*$"
+"""What RATE holds to the last digit; polars would cut more decimals off without a word."""
 _FOR_EVER = date(9999, 12, 31)
 _SCHEMA: Final = {
     "feed": pl.String(),
@@ -72,7 +74,10 @@ def _read(path: Path) -> pl.DataFrame:
         pl.col("date").str.to_date("%Y-%m-%d", strict=False).alias("first_day"),
         "currency",
         pl.col("to").alias("functional"),
-        pl.col("rate").cast(RATE, strict=False),
+        pl.when(pl.col("rate").str.contains(_FITTING))
+        .then(pl.col("rate"))
+        .cast(RATE, strict=False)
+        .alias("rate"),
     ).with_row_index("row", 2)
     _refuse(path, raw, read)
     return (
@@ -104,7 +109,8 @@ def _refuse(path: Path, raw: pl.DataFrame, read: pl.DataFrame) -> None:
             row = int(bad["row"][0])
             raise ConfigurationError(
                 f"{path}, row {row}, column {column}: {raw[column][row - 2]!r} cannot be used",
-                "dates are like 2026-10-05, currencies ISO 4217 codes, rates positive decimals",
+                "dates are like 2026-10-05, currencies ISO 4217 codes, rates positive with "
+                "up to 8 digits before the point and 12 after it",
             )
     twice = read.filter(pl.struct("first_day", "currency", "functional").is_duplicated())
     if twice.height:
