@@ -26,25 +26,32 @@ _SELECTORS = ("feeds", "categories", "entities", "currencies", "methods")
 class FeeRule(BaseModel):
     """One price. What is not named (feeds, entities, currencies, methods) may be any."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: RuleName
+    """Explanations name the rule by it."""
     feeds: tuple[str, ...] = ()
+    """Feeds that it is for; all, unless said."""
     categories: tuple[str, ...] = Field(default=("charge",), min_length=1)
     """What the line is: charge, refund, chargeback, ...; `fee` for a row that is a fee itself."""
     entities: tuple[str, ...] = ()
+    """Entity codes that it is for; all, unless said."""
     currencies: tuple[str, ...] = ()
+    """Currencies that it is for; all, unless said. Amounts need theirs named."""
     methods: tuple[Method, ...] = ()
     """Payment methods as the provider writes them; upper and lower case are the same."""
     valid_from: date | None = None
+    """The first day it holds, by the day the payment happened (occurred_on)."""
     valid_to: date | None = None
-    """First and last day, both included, by the day the payment happened (occurred_on)."""
+    """The last day it holds, included."""
     percent: Decimal = Field(default=Decimal(0), ge=-99, le=99, decimal_places=6)
     """Of the gross with its sign: a refund gives that share back; below zero it costs it."""
     fixed: _Amount = Decimal(0)
+    """An amount for each line; it always charges, on refunds too."""
     minimum: _Amount | None = None
+    """Least size of percent and fixed together, before rounding, whatever their sign."""
     maximum: _Amount | None = None
-    """Bounds of percent and fixed together, before rounding, whatever their sign."""
+    """Greatest size of percent and fixed together, before rounding, whatever their sign."""
     rounding: Literal["half_up", "half_even", "truncated"] = "half_up"
     """To the minor unit of the line's currency, once, after percent, fixed and bounds."""
     pass_through: Literal["interchange_plus_plus", "everything"] | None = None

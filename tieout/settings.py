@@ -46,23 +46,30 @@ Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
 
 class Part(BaseModel):
-    """A piece of the configuration: frozen, unknown keys refused."""
+    """A piece of the configuration: frozen, unknown keys refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The text below a setting is its description in the JSON Schema, which editors show.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Calendar(Part):
     """The first day of the first period; nothing before it is read."""
 
     start: date = Field(ge=date(FIRST_YEAR, 1, 1), le=date(LAST_YEAR, 12, 31))
+    """The first day."""
 
 
 class Entity(Part):
     """A legal entity, and the names outside systems know it by (merchant accounts and such)."""
 
     name: str
+    """As statements and journals name it."""
     currency: str
+    """The functional currency: the one its books are kept in."""
     known_as: tuple[str, ...] = ()
+    """What other systems call it: merchant accounts, subsidiaries, account ids."""
 
     @model_validator(mode="after")
     def _currency_exists(self) -> Entity:
@@ -75,7 +82,9 @@ class Feed(Part):
     """One stream of extracts from one outside system: files at a location, or a query."""
 
     format: str
+    """How the extracts are written: a format of `tieout formats`, or one of your own."""
     every: Literal["hour", "day"] = "day"
+    """How often an extract is due."""
     location: Filled | None = None
     """A path or URL, relative to the configuration file. `{date}` and `{hour}` stand for the window
     (2026-10-05, 2026-10-05T13); `*` matches anything. Without either, a file belongs to the day of
@@ -122,6 +131,7 @@ class Side(Part):
     """The lines that take part on one side of a reconciliation."""
 
     feeds: tuple[Name, ...] = Field(min_length=1)
+    """Feeds of one kind."""
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Canonical column -> the values that take part."""
     sign: int = 1
@@ -148,9 +158,13 @@ class Tolerance(Part):
     """How far two amounts may differ and still match. The residual is labelled, never hidden."""
 
     absolute: Decimal = Field(default=Decimal(0), ge=0, lt=Decimal(10) ** 14, decimal_places=12)
+    """An amount, in whatever currency the lines have."""
     percent: Decimal = Field(default=Decimal(0), ge=0, le=100, decimal_places=6)
+    """A share of the base."""
     base: Literal["source", "target", "larger"] = "source"
+    """Which of the two amounts `percent` is of."""
     rule: Literal["either", "both"] = "either"
+    """Whether a difference must be within absolute or percent, or within both."""
     label: Literal["tolerance", "rounding", "fee", "tax", "fx", "write_off"] = "tolerance"
     """What the residual is. `rounding` is proven, whatever the figures above: one side's amounts,
     rounded by a rule with a name, give the other's to the last digit."""
@@ -163,7 +177,9 @@ class PassKey(Part):
     """
 
     source: tuple[str, ...] = Field(min_length=1)
+    """Parts of the key of a source line."""
     target: tuple[str, ...] = Field(min_length=1)
+    """Parts of the key of a target line, in the same order."""
 
     @field_validator("source", "target")
     @classmethod
@@ -183,9 +199,13 @@ class Pass(Part):
     """One matching rule. Lines it matches are consumed."""
 
     name: Name
+    """Matches and explanations name the pass by it."""
     shape: Shape
+    """How many lines of either side a match has; `subset_sum` searches groups for equal sums."""
     key: PassKey
+    """Only lines of equal key match."""
     tolerance: Tolerance = Tolerance()
+    """How far the amounts may differ; not at all, unless said."""
     days: tuple[int, int] | None = None
     """Target date minus source date, from..to; default: the reconciliation's timing window."""
     received_by_target: bool = False
@@ -227,9 +247,13 @@ class Reconciliation(Part):
     """A named pair of sides with passes and timing, or a chain of two reconciliations."""
 
     description: str = ""
+    """What it proves, in a sentence."""
     source: Side | None = None
+    """The lines that something happened by."""
     target: Side | None = None
+    """The lines that it should have led to."""
     passes: tuple[Pass, ...] = ()
+    """Tried in this order; what one matches is consumed."""
     timing_days: tuple[int, int] = (-1, 5)
     """A line is a timing item while its counterpart may still come: target date - source date."""
     chain: tuple[Name, Name] | None = None
@@ -264,36 +288,47 @@ class Limits(Part):
     """Bounds on what is read and used."""
 
     memory_mb: int = Field(default=2048, ge=128)
+    """Memory of the engine; beyond it, it works on disk."""
     threads: int = Field(default=2, ge=1)
+    """Threads of the engine."""
     extract_mb: int = Field(default=2048, ge=1)
     """Largest extract after unpacking."""
     unpack_ratio: int = Field(default=100, ge=2)
+    """How many times its packed size an archive may unpack to."""
     batch_rows: int = Field(default=100_000, ge=100)
+    """Rows read at a time."""
 
 
 class Settings(Part):
     """The whole configuration. `base` is the folder of the file: locations are relative to it."""
 
     company: str
+    """The name at the head of reports."""
     team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,63}$")] = "finance"
     """The team that owns the assets, as the pages of the UI show it."""
     calendar: Calendar
+    """From when on is reconciled."""
     entities: dict[Code, Entity] = Field(min_length=1)
+    """Entity code -> your legal entities."""
     accounts: dict[str, dict[str, AccountClass]] = Field(default_factory=dict)
     """Entity (or "*" for all) -> ledger account -> account class."""
     feeds: dict[Name, Feed] = Field(min_length=1)
+    """Name -> where extracts come from."""
     fees: dict[Name, tuple[FeeRule, ...]] = Field(default_factory=dict)
     """Fee schedules: what providers may charge, by the contract."""
     reconciliations: dict[Name, Reconciliation] = Field(min_length=1)
+    """Name -> which lines are held against which, and how."""
     rates: dict[Name, Filled] = Field(default_factory=dict)
     """Rate tables: CSV files with the columns date, currency, to, rate, relative to the
     configuration file."""
     journals: Journals = Journals()
+    """Where proposed corrections are posted, as far as the account map leaves a choice."""
     formats: str | None = None
     """A folder with formats of your own, relative to the configuration file."""
     register_url: Filled | None = Field(default=None, repr=False)
     """SQLAlchemy URL of the register; default SQLite in the home folder."""
     limits: Limits = Limits()
+    """Bounds of memory, threads and sizes."""
     base: Path = Field(default=Path(), exclude=True)
 
     def entity_of(self, name: str) -> str | None:

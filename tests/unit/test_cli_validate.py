@@ -128,6 +128,16 @@ def test_the_schema_is_json_schema_and_needs_no_configuration(tmp_path: Path) ->
     assert tmp_path.exists()
 
 
+def test_the_schema_says_of_every_setting_what_it_is() -> None:
+    result = CliRunner().invoke(tieout, ["validate", "--schema"])
+    schema = json.loads(result.stdout)
+    parts = {"tieout.yaml": schema, **schema["$defs"]}
+    settings = {f"{n}.{s}": own for n, p in parts.items() for s, own in p["properties"].items()}
+    assert len(settings) > 70
+    assert [name for name, own in settings.items() if not own.get("description")] == []
+    assert "positive" in settings["Side.sign"]["description"]
+
+
 def test_formats_are_listed_and_shown_without_a_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
