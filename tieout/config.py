@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tieout.errors import ConfigurationError
 from tieout.fees import overlaps
-from tieout.settings import Settings
+from tieout.settings import Reconciliation, Settings
 from tieout.yamlfile import Lines, Trail, line_at, read_yaml
 from tieout.yamlfile import problems as problems_of
 
@@ -128,7 +128,7 @@ def _validated(
 
 def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     yield from _entity_checks(settings)
-    yield from _folder_checks(settings)
+    yield from _file_checks(settings)
     yield from _journal_checks(settings)
     yield from _fee_checks(settings)
     feeds = sorted(settings.feeds)
@@ -142,22 +142,50 @@ def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
         names = [p.name for p in reconciliation.passes]
         for again in sorted({n for n in names if names.count(n) > 1}):
             yield (*here, "passes"), f"two passes are named {again!r}"
-        for position, link in enumerate(reconciliation.chain or ()):
-            other = settings.reconciliations.get(link)
-            if other is not None and other.chain:
-                text = f"{link!r} is a chain itself; a chain joins two reconciliations of two sides"
-                yield (*here, "chain", position), text
-            elif other is None:
-                yield (*here, "chain", position), f"{link!r} is no reconciliation of two sides"
-        if reconciliation.chain and len({*reconciliation.chain}) == 1:
-            text = f"{reconciliation.chain[0]!r} is joined to itself; name two reconciliations"
-            yield (*here, "chain"), text
+        yield from _chain_checks(settings, name, reconciliation)
 
 
-def _folder_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
+def _chain_checks(
+    settings: Settings, name: str, reconciliation: Reconciliation
+) -> Iterator[tuple[Trail, str]]:
+    here: Trail = ("reconciliations", name)
+    for position, link in enumerate(reconciliation.chain or ()):
+        other = settings.reconciliations.get(link)
+        if other is not None and other.chain:
+            text = f"{link!r} is a chain itself; a chain joins two reconciliations of two sides"
+            yield (*here, "chain", position), text
+        elif other is None:
+            yield (*here, "chain", position), f"{link!r} is no reconciliation of two sides"
+    if reconciliation.chain and len({*reconciliation.chain}) == 1:
+        text = f"{reconciliation.chain[0]!r} is joined to itself; name two reconciliations"
+        yield (*here, "chain"), text
+    elif reconciliation.chain and (apart := _not_joined(settings, *reconciliation.chain)):
+        yield (*here, "chain"), apart
+
+
+def _not_joined(settings: Settings, first: str, second: str) -> str | None:
+    """What is wrong with a chain whose second link does not begin where the first one ends."""
+    before = settings.reconciliations.get(first)
+    after = settings.reconciliations.get(second)
+    if before is None or after is None or before.target is None or after.source is None:
+        return None
+    if {*before.target.feeds} & {*after.source.feeds}:
+        return None
+    return (
+        f"{first!r} ends in {', '.join(before.target.feeds)} and {second!r} begins with "
+        f"{', '.join(after.source.feeds)}; a chain is usage to invoice, then invoice to ledger: "
+        "the targets of the first are the sources of the second"
+    )
+
+
+def _file_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     if settings.formats is not None and not (settings.base / settings.formats).is_dir():
         remedy = "name the folder of your own formats, or leave `formats` out"
         yield ("formats",), f"no folder {settings.base / settings.formats}; {remedy}"
+    for name, file in settings.rates.items():
+        if not (settings.base / file).is_file():
+            text = f"no file {settings.base / file}; write a CSV file with date, currency, to, rate"
+            yield ("rates", name), text
 
 
 def _journal_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:

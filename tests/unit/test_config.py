@@ -266,6 +266,27 @@ def test_chains_name_two_reconciliations_of_two_sides(tmp_path: Path) -> None:
     assert found == f"{line_of(text, 'chain:')}: {told}"
 
 
+def test_a_chain_goes_on_where_its_first_link_ends(tmp_path: Path) -> None:
+    """The other way round there is nothing to join, and every line would seem not to be booked."""
+    lines = COMPANY.splitlines()
+    start = lines.index("reconciliations:") + 1
+    end = next(n for n, one in enumerate(lines) if one.startswith("register_url"))
+    again = [one.replace("settlement_to_ledger", "once_more") for one in lines[start:end]]
+    chain = ["  onward:", "    chain: [settlement_to_ledger, once_more]"]
+    text = "\n".join([*lines[:end], *again, *chain, *lines[end:]])
+    (found,) = problems(tmp_path, text)
+    assert found.startswith(f"{line_of(text, 'chain:')}: 'settlement_to_ledger' ends in ")
+    assert "the targets of the first are the sources of the second" in found
+
+
+def test_a_rate_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    text = COMPANY + "\nrates:\n  ecb: ecb.csv\n"
+    (found,) = problems(tmp_path, text)
+    assert found.startswith(f"{line_of(text, '  ecb: ')}: no file ")
+    (tmp_path / "ecb.csv").write_text("date,currency,to,rate\n")
+    load(written(tmp_path, text), ENVIRONMENT)
+
+
 def test_the_schema_for_editors_names_every_setting() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert set(schema["properties"]) == set(Settings.model_fields) - {"base"}
