@@ -366,6 +366,23 @@ def test_a_suggested_match_is_rejected_and_its_lines_stay_open(place: Place) -> 
     assert place.states() == ["void"]
 
 
+def test_one_decision_waiting_for_a_run_is_not_contradicted_by_the_next(place: Place) -> None:
+    suggest(place, "psp:ch_2", "erp:je_3")
+    decided(place("decide", "accept", "ch_2", "--reason", "the same", "--json"))
+    for second in (("reject", "ch_2"), ("accept", "je_3"), ("break", "je_3")):
+        refused = place("decide", *second, "--reason", "or not")
+        assert refused.exit_code == 2, second
+        assert "is matched by decision 1 already" in refused.stderr
+        assert "tieout decide undo 1" in refused.stderr
+    decided(place("decide", "undo", "1", "--reason", "it is not", "--json"))
+    assert decided(place("decide", "reject", "ch_2", "--reason", "no", "--json"))["id"] == 3
+    for second in (("accept", "ch_2"), ("reject", "je_3")):
+        refused = place("decide", *second, "--reason", "or so")
+        assert refused.exit_code == 2, second
+        assert "this match is rejected already, by decision 3" in refused.stderr
+    assert [one["id"] for one in place.listed()] == [1, 2, 3]
+
+
 def test_a_suggestion_that_does_not_tie_is_accepted_with_a_label_only(place: Place) -> None:
     suggest(place, "psp:ch_1:fee", "erp:je_2", label="fee")
     refused = place("decide", "accept", "je_2", "--reason", "a cent")

@@ -60,6 +60,7 @@ def match(workplace: Workplace, name: str, lines: Sequence[str], said: Said) -> 
 def accept(workplace: Workplace, text: str, said: Said, name: str | None = None) -> Decision:
     """Make a match of the suggested one that a line or reference names. Raises RequestError."""
     found, rows = suggested(workplace, decidable(workplace, name), text)
+    _check_not_rejected(workplace, found, rows)
     label = said.label or next((row["label"] for row in rows if row["label"]), None)
     label = label if label in LABELS else said.label
     return _match(workplace, found, "accept_suggestion", rows, replace(said, label=label))
@@ -68,6 +69,8 @@ def accept(workplace: Workplace, text: str, said: Said, name: str | None = None)
 def reject(workplace: Workplace, text: str, said: Said, name: str | None = None) -> Decision:
     """Decide that exactly these lines are not to be suggested again. Raises RequestError."""
     found, rows = suggested(workplace, decidable(workplace, name), text)
+    _check_free(workplace, found, rows)
+    _check_not_rejected(workplace, found, rows)
     return _record(workplace, found, "reject_suggestion", rows, replace(said, label=None))
 
 
@@ -92,6 +95,7 @@ def accept_break(workplace: Workplace, text: str, said: Said, name: str | None =
             f"{text!r} is a break of {' and of '.join(broken)}", "say which with --reconciliation"
         )
     ((name, rows),) = broken.items()
+    _check_free(workplace, name, rows)
     waiting = _waiting(workplace, name, {"accept_break"})
     numbers = [row["decision"] or waiting.get(place(row)) for row in rows]
     accepted = next((number for number in numbers if number is not None), None)
@@ -201,6 +205,18 @@ def _check_free(workplace: Workplace, name: str, rows: Sequence[Row]) -> None:
                 f"{full_name(row)} is matched by decision {earlier} already",
                 f"take that back first: `tieout decide undo {earlier} --reason ...`",
             )
+
+
+def _check_not_rejected(workplace: Workplace, name: str, rows: Sequence[Row]) -> None:
+    """Refuse exactly the lines that a decision rejects which no run has worked in yet."""
+    waiting = _waiting(workplace, name, {"reject_suggestion"})
+    numbers = {waiting.get(place(row)) for row in rows}
+    number = numbers.pop() if len(numbers) == 1 else None
+    if number is not None and sum(one == number for one in waiting.values()) == len(rows):
+        raise RequestError(
+            f"this match is rejected already, by decision {number}",
+            f"take that back first: `tieout decide undo {number} --reason ...`",
+        )
 
 
 def _waiting(workplace: Workplace, name: str, kinds: Collection[DecisionKind]) -> dict[Place, int]:
