@@ -127,8 +127,12 @@ def _reading(workplace: Workplace, name: str, periods: Sequence[Period]) -> Iter
     """
     reconciliation = workplace.settings.reconciliations.get(name)
     if reconciliation is None or reconciliation.chain:
-        what = "is a chain" if reconciliation else "is no reconciliation"
-        raise RequestError(f"{name!r} {what}", "name a reconciliation of two sides")
+        if reconciliation and reconciliation.chain:
+            raise RequestError(
+                f"{name} is a chain: its target side has no amounts of its own",
+                f"explain {' or '.join(reconciliation.chain)}",
+            )
+        raise RequestError(f"{name!r} is no reconciliation", "name a reconciliation of two sides")
     reach = timedelta(days=reach_of(reconciliation))
     near = {day for period in set(periods) for day in _days_around(period, reach)}
     heads = workplace.register.heads(f"outcomes/{name}")
