@@ -317,12 +317,22 @@ def test_a_batch_is_explained_to_zero_line_by_line(run: Run) -> None:
     batch = json.loads(run("explain", "batch_7", "--json").stdout)
     (one,) = batch
     assert (one["source"], one["unexplained"]) == ({"count": 3, "amount": "147.00"}, "0.00")
-    # The postings that answer the batch: not the one that nothing is behind, nor the fee's.
-    assert one["target"] == {"count": 1, "amount": "100.00"}
+    # The postings that answer the batch, and the fee's: not the one that nothing is behind.
+    assert one["target"] == {"count": 2, "amount": "96.99"}
     kinds = {(step["kind"], step["label"]): step["amount"] for step in one["steps"]}
     assert kinds["open_source", "missing_in_target"] == "-50.00"
     payment = json.loads(run("explain", "pay_2", "--json").stdout)
     assert payment[0]["source"] == {"count": 1, "amount": "50.00"}
+
+
+@pytest.mark.parametrize("asked", ["ch_1:fee", "je_2"])
+def test_a_line_is_explained_with_the_one_it_differs_from(run: Run, asked: str) -> None:
+    """The step is the difference of the two, a cent, and not the whole of the line asked for."""
+    (one,) = json.loads(run("explain", asked, "--json").stdout)
+    assert (one["source"]["amount"], one["target"]["amount"]) == ("-3.00", "-3.01")
+    assert {step["label"] for step in one["steps"] if "open" in step["kind"]} == {"fee_variance"}
+    shown = [line.rsplit(maxsplit=2) for line in run("explain", asked).stdout.splitlines()]
+    assert ["  fee_variance", "2", "-0.01"] in shown
 
 
 def test_what_cannot_be_explained_is_said(run: Run) -> None:

@@ -123,9 +123,24 @@ def test_a_batch_is_explained_with_the_postings_that_answer_it(seed: int) -> Non
         if (one["feed"], one["line_id"]) in own and one["outcome"] == "matched"
     }
 
+    open_lines = {(o["feed"], o["line_id"]): o for o in outcomes if o["outcome"] == "open"}
+
+    def stands_against_one(one: Mapping[str, Any]) -> bool:
+        """Both open, each the other's only counterpart: their difference is the question."""
+        other = open_lines.get((one["counterpart_feed"], one["counterpart"]))
+        if one["outcome"] != "open" or other is None:
+            return False
+        return (
+            (other["feed"], other["line_id"]) in own
+            and (other["counterpart_feed"], other["counterpart"]) == (one["feed"], one["line_id"])
+            and other["side"] != one["side"]
+            and other["break_class"] == one["break_class"]
+            and all(line["group_count"] in (None, 1) for line in (one, other))
+        )
+
     def inside(one: Mapping[str, Any]) -> bool:
         answers = one["side"] == "target" and (one["pass"], one["match_ref"]) in matches
-        return (one["feed"], one["line_id"]) in own or answers
+        return (one["feed"], one["line_id"]) in own or answers or stands_against_one(one)
 
     assert sums_of(found) == by_hand(outcomes, inside, scenario.reconciliation["passes"]), (
         scenario.text()
