@@ -94,7 +94,8 @@ def _broken_link(row: Row) -> str:
 
 
 def _missing_in_target(row: Row) -> str:
-    return f"{_own(row)} has no counterpart: none arrived {_due(row)}."
+    odd = ", what its row is out of balance by," if row["component"] == "out_of_balance" else ""
+    return f"{_own(row)}{odd} has no counterpart: none arrived {_due(row)}."
 
 
 def _missing_in_source(row: Row) -> str:

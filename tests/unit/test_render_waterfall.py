@@ -94,7 +94,7 @@ def test_every_row_has_its_label_and_amount_beside_its_bar() -> None:
     for label, amount in (
         ("charge", "100.00"),
         ("source", "80.00"),
-        ("rounding left by matches", "0.01"),
+        ("rounding, left by matches", "0.01"),
         ("missing_in_target", "-30.00"),
         ("fee_variance", "-5.00"),
         ("target", "65.01"),

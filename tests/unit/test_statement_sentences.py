@@ -15,6 +15,8 @@ from tests import reference, scenarios, worlds
 from tests.scenarios import Scenario
 from tests.unit.test_statement_oracle import through_of
 from tieout.breaks import breaks
+from tieout.explanation import explain
+from tieout.matching.columns import OUTCOMES
 from tieout.model import Break
 from tieout.periods import month_of
 
@@ -325,4 +327,23 @@ def test_a_posting_entered_twice_is_told_like_a_charge_sent_twice() -> None:
         "duplicate_in_target",
         "5.00 USD of C (erp, 2026-09-28) repeats e1 (erp, 2026-09-28), which is matched already; "
         "one of them is too many.",
+    )
+
+
+def test_what_a_row_is_out_of_balance_by_is_said_to_be_that() -> None:
+    """The line stands in no extract: whoever looks for its amount there does not find it."""
+    line = {
+        **dict.fromkeys(OUTCOMES),
+        "component": "out_of_balance",
+        "break_class": "missing_in_target",
+        "amount": Decimal("0.50"),
+        "currency": "USD",
+        "ref": "ch_7",
+        "feed": "psp",
+        "period": date(2026, 10, 4),
+        "due_on": date(2026, 10, 9),
+    }
+    assert explain(line) == (
+        "0.50 USD of ch_7 (psp, 2026-10-04), what its row is out of balance by, has no "
+        "counterpart: none arrived by 2026-10-09."
     )

@@ -335,12 +335,12 @@ def test_the_steps_as_they_are_written() -> None:
     assert rendering.text([one]) == dedent("""\
         settlement_to_ledger, 380, US01, USD
         ====================================
-          charge                    220  55,735.80
-          fee                       221    -427.73
-        source                      441  55,308.07
-          rounding left by matches    1       0.01
-          missing_in_target           1     -30.00
-          fee_variance                2      -0.03
-        target                      219  55,278.05
-        unexplained                           0.00
+          charge                     220  55,735.80
+          fee                        221    -427.73
+        source                       441  55,308.07
+          rounding, left by matches    1       0.01
+          missing_in_target            1     -30.00
+          fee_variance                 2      -0.03
+        target                       219  55,278.05
+        unexplained                            0.00
         """)

@@ -112,7 +112,7 @@ def _rows(one: Waterfall) -> Iterator[Row]:
     yield Row("source", "source", one.total("source"))
     for step in one.steps:
         if step.kind == "residual":
-            yield Row("residual", f"{step.label} left by matches", step.figure)
+            yield Row("residual", f"{step.label}, left by matches", step.figure)
         elif step.kind == "elsewhere":
             yield Row("elsewhere", _ELSEWHERE[step.label], step.figure)
         elif step.kind == "converted":

@@ -144,7 +144,7 @@ def _brief(one: Waterfall) -> list[Row]:
     """The rows with labels of a few letters; what is elsewhere, on either side, is one row."""
     shown: list[Row] = []
     for row in rows(one):
-        label = row.label.removesuffix(" left by matches").partition(":")[0]
+        label = row.label.removesuffix(", left by matches").partition(":")[0]
         if row.part == "elsewhere":
             label = row.part
         label = label.partition(",")[0] if row.part == "converted" else label
