@@ -331,10 +331,6 @@ class Settings(Part):
     """Bounds of memory, threads and sizes."""
     base: Path = Field(default=Path(), exclude=True)
 
-    def entity_of(self, name: str) -> str | None:
-        """The entity code for a code or an outside name, or None."""
-        return self.entity_names().get(name)
-
     def entity_names(self) -> dict[str, str]:
         """Every name an entity is known by, its own code first -> its code."""
         names = {other: code for code, e in self.entities.items() for other in e.known_as}

@@ -95,9 +95,9 @@ def test_a_valid_file_becomes_typed_settings(tmp_path: Path) -> None:
     assert found.account_class("US01", "0110") == "clearing"  # an account is text, not a number
     assert found.account_class("DE01", "1460") == "clearing"
     assert found.account_class("US01", "1460") is None
-    assert found.entity_of("ExampleUS") == "US01"
-    assert found.entity_of("US01") == "US01"
-    assert found.entity_of("Nobody") is None
+    assert found.entity_names()["ExampleUS"] == "US01"
+    assert found.entity_names()["US01"] == "US01"
+    assert "Nobody" not in found.entity_names()
 
 
 @pytest.mark.parametrize(
