@@ -60,13 +60,16 @@ def test_feeds_and_reconciliations_become_assets_in_the_order_of_the_data(
 
 def test_a_chain_waits_for_the_matches_of_both_its_links(company: SmallCompany) -> None:
     text = company.config.read_text(encoding="utf-8")
-    company.config.write_text(
-        text + "  through: {chain: [card_to_ledger, kiosk_to_ledger]}\n", encoding="utf-8"
+    back = (
+        "  back: {source: {feeds: [erp]}, target: {feeds: [kiosk]}, passes: [{name: p, "
+        "shape: one_to_one, key: {source: [line_ref], target: [payment_ref]}}]}\n"
     )
+    text += f"{back}  through: {{chain: [card_to_ledger, back]}}\n"
+    company.config.write_text(text, encoding="utf-8")
     node = definitions().resolve_asset_graph().get(dg.AssetKey(["matches", "through"]))
     assert {key.to_user_string() for key in node.parent_keys} == {
         "matches/card_to_ledger",
-        "matches/kiosk_to_ledger",
+        "matches/back",
     }
 
 
