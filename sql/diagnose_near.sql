@@ -1,6 +1,7 @@
 -- grain: one line of a pair of open lines with equal key that differ in date, entity, currency or
 --   amount
--- inputs: open_line, diagnosis; $pass, $variance (class of an amount difference)
+-- inputs: open_line, diagnosis, crowd (keys left out); $pass, $variance (class of an amount
+--   difference)
 -- output: rows of diagnosis: pairs that are each other's nearest; two lines that both have a finer
 --   key are not near each other at a coarser one; where only rates differ group_amount is what the
 --   other one comes to
@@ -9,6 +10,7 @@ WITH waiting AS (
     SELECT open_line.*
     FROM open_line
     ANTI JOIN diagnosis ON open_line.lid = diagnosis.lid
+    ANTI JOIN crowd ON open_line.match_key = crowd.match_key
 ),
 
 candidate AS (

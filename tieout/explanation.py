@@ -21,7 +21,7 @@ def explain(row: Row) -> str:
     if row["match_ref"] is not None:
         said = _suggested(row)
     if row["search_limit"] is not None and row["break_class"] != "ambiguous":
-        said += f" A search for lines that sum to it was not completed: {row['search_limit']}."
+        said += f" A search for its counterpart was not completed: {row['search_limit']}."
     return said
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests import worlds
+from tieout.explanation import explain
 
 DAY = date(2026, 10, 5)
 LATER = DAY + timedelta(days=12)
@@ -78,3 +79,15 @@ def test_a_group_that_does_not_sum_is_still_compared_as_a_whole() -> None:
     )
     assert {found[n]["break_class"] for n in ("b1", "b2", "whole")} == {"fee_variance"}
     assert found["whole"]["group_amount"] == Decimal("-25.00")
+
+
+def test_under_a_key_that_says_nothing_lines_are_not_held_each_against_each() -> None:
+    """600 against 500 of one key: no pair is sought, and the sentence says so."""
+    sources = [row(f"s{n}", f"{2 * n + 1}", payment_ref="P") for n in range(600)]
+    targets = [row(f"t{n}", f"{2 * n + 2}", line_ref="P", batch_ref="B2") for n in range(500)]
+    found = outcomes(sources, targets)
+    assert {one["break_class"] for one in found.values()} == {
+        "missing_in_target",
+        "missing_in_source",
+    }
+    assert "1100 lines are open under one key" in explain(found["s1"])

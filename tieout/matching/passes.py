@@ -21,6 +21,9 @@ from tieout.settings import Kind, Pass, Reconciliation, Settings
 MOST_ROUNDS = 10_000
 """Each round of pairing equal lines takes at least one pair; a limit on top of that proof."""
 
+MOST_PAIRS = 250_000
+"""Open lines of one key that are held against each other to find the nearest: 500 against 500."""
+
 REPEATED, REVERSAL, BY_HAND = 0, -1, -2
 """Pass numbers of what is consumed before the first pass."""
 
@@ -185,6 +188,8 @@ def _diagnose_by(engine: Engine, number: int, rule: Pass, variance: str) -> None
     engine.run("open_line", **{"pass": number})
     if rule.shape == "one_to_one":
         engine.run("diagnose_account", **{"pass": number})
+        engine.run("crowd", most=MOST_PAIRS)
+        engine.run("note_crowd")
         near = {"pass": number, "variance": variance}
         _until_none(lambda: engine.run("diagnose_near", **near), rule)
         return
