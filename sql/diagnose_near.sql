@@ -26,7 +26,8 @@ candidate AS (
         abs(target_line.period - source_line.period) AS days,
         source_line.entity = target_line.entity AS same_entity,
         source_line.currency = target_line.currency AS same_currency,
-        source_line.own_currency = target_line.own_currency AS same_own,
+        source_line.own_currency = target_line.own_currency
+        AND source_line.own_currency = source_line.currency AS same_own,
         date_trunc('month', source_line.period)
         = date_trunc('month', target_line.period) AS same_month
     FROM waiting AS source_line

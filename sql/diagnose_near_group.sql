@@ -45,7 +45,8 @@ likened AS (
         single.entity = group_sum.entity AS same_entity,
         single.currency = group_sum.currency AS same_currency,
         single.own_currency = group_sum.first_currency
-        AND single.own_currency = group_sum.last_currency AS same_own,
+        AND single.own_currency = group_sum.last_currency
+        AND single.own_currency = single.currency AS same_own,
         abs(single.amount - group_sum.amount) AS gap,
         date_trunc('month', single.period) BETWEEN group_sum.first_month AND group_sum.last_month
             AS same_month

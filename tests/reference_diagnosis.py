@@ -198,7 +198,7 @@ class Group:
             return "entity_mismatch"
         if nearness == 3:
             return "currency_mismatch"
-        if {other.row["currency"]} != {line.row["currency"] for line in self.lines}:
+        if {line.row["currency"] for line in [*self.lines, other]} != {other.place[1]}:
             return "fx_difference"
         components = {line.component for line in sources}
         for component in ("fee", "tax"):

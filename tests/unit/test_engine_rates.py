@@ -153,6 +153,24 @@ def test_a_tolerance_for_rates_hides_no_difference_within_a_currency(shape: str)
     assert {one["outcome"] for one in across.values()} == {"matched"}
 
 
+def test_equal_foreign_amounts_at_different_rates_are_a_difference_of_rates() -> None:
+    source = line("s", "100", "EUR", feed="erp_b", functional_amount="108")
+    target = line("t", "100", "EUR", functional_amount="98")
+    key = {"source": ["line_ref"], "target": ["line_ref"]}
+    reconciliation = {
+        "source": {"feeds": ["erp_b"]},
+        "target": {"feeds": ["erp"]},
+        "passes": [{"name": "p", "shape": "one_to_one", "key": key, **PERCENT}],
+    }
+    for one in (source, target):
+        del one["payment_ref"]
+    with worlds.world({"small": reconciliation}) as world:
+        world.deliver(windows({"erp_b": source, "erp": target}))
+        world.reconcile("small")
+        found = world.outcomes("small")
+    assert {one["break_class"] for one in found} == {"fx_difference"}
+
+
 def test_no_currency_matches_just_any() -> None:
     found = outcomes(line("s", "100", "USD"), line("t", "100", "EUR"), **PERCENT)
     assert {one["break_class"] for one in found.values()} == {"currency_mismatch"}
