@@ -214,3 +214,10 @@ def test_data_cannot_steer_the_terminal() -> None:
     shown = breaks.text(given)
     assert all(c.isprintable() or c == "\n" for c in shown)
     assert len(shown.splitlines()) == 2 + 2 * len(HOSTILE)
+
+
+def test_a_period_without_lines_proves_nothing() -> None:
+    one = statement()
+    none = dict.fromkeys(one.rows, figure(0, "0"))
+    empty = replace(one, rows=none, breaks_by_class={}, delivery={})
+    assert report.does_it_hold([empty]).startswith("No line was received, so there is nothing")

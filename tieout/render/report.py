@@ -120,6 +120,9 @@ def totals_text(given: Sequence[Statement]) -> str:
 def does_it_hold(given: Sequence[Statement]) -> str:
     """Whether every statement explains every line, and what is open all the same."""
     failing = [one for one in given if not one.holds]
+    if given and not any(one.rows["received"].count for one in given):
+        older = sum(one.open_items["closing"].count for one in given)
+        return f"No line was received, so there is nothing to prove. {_older(older)}"
     if not failing:
         return "\n".join(
             [
@@ -149,6 +152,12 @@ def _what_is_open(given: Sequence[Statement]) -> Iterator[str]:
     if classes:
         names = ", ".join(classes_in_order(classes))
         yield f"Deliveries have breaks of their own: {names}."
+
+
+def _older(count: int) -> str:
+    if count == 0:
+        return "Nothing of earlier periods is open."
+    return f"{count:,} {'line is' if count == 1 else 'lines are'} open from earlier periods."
 
 
 def _lines_are(count: int, singular: str, plural: str) -> str:
