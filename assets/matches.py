@@ -21,7 +21,8 @@ from assets.partitions import ONE_RUN, known_days, partitions
 from assets.resources import OpenWorkplace, clear_failures
 from tieout.matching.columns import OUTCOMES
 from tieout.matching.reconcile import reconcile
-from tieout.settings import Reconciliation, Settings
+from tieout.rules import Reconciliation
+from tieout.settings import Settings
 from tieout.workplace import Workplace
 
 

@@ -18,7 +18,8 @@ from tieout.lines.columns import UNMAPPED, columns
 from tieout.matching.columns import outcomes
 from tieout.model import SideName
 from tieout.money import FINE_AMOUNT
-from tieout.settings import Kind, Settings, Side
+from tieout.rules import Side
+from tieout.settings import Kind, Settings
 from tieout.workplace import Workplace
 
 LINE = ["side", "feed", "line_id", "received_on", "extract_sha256", "row_number"]

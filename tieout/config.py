@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from tieout.errors import ConfigurationError
 from tieout.fees import overlaps
-from tieout.settings import Reconciliation, Settings
+from tieout.rules import Reconciliation
+from tieout.settings import Settings
 from tieout.yamlfile import Lines, Trail, line_at, read_yaml
 from tieout.yamlfile import problems as problems_of
 

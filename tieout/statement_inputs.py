@@ -18,7 +18,7 @@ from tieout.matching.inputs import SIDES, show_lines, side_kinds, side_of, side_
 from tieout.model import SideName
 from tieout.periods import DAY_FORMAT, Period, window_end
 from tieout.register.records import Publication
-from tieout.settings import Reconciliation
+from tieout.rules import Reconciliation
 from tieout.workplace import Workplace
 
 NEVER = date(1, 1, 1)

@@ -23,7 +23,8 @@ from tieout.location import check_location
 from tieout.matching.sides import check_keys
 from tieout.model import SideName
 from tieout.money import known_currencies
-from tieout.settings import AccountClass, Kind, Settings, Side
+from tieout.rules import Side
+from tieout.settings import AccountClass, Kind, Settings
 from tieout.sqlfeed import SqlFeed, UnreachableError
 from tieout.yamlfile import Trail
 

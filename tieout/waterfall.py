@@ -27,7 +27,7 @@ from tieout.matching.inputs import side_kinds
 from tieout.model import Figure
 from tieout.money import plain_amount
 from tieout.periods import DAY_FORMAT, Period
-from tieout.settings import Reconciliation
+from tieout.rules import Reconciliation
 from tieout.statement_inputs import asked, delivered_through
 from tieout.workplace import Workplace
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from tieout.settings import Kind, Name, Part
+from tieout.rules import Name, Part
+from tieout.settings import Kind
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 CellType = Literal["text", "decimal", "integer", "date", "timestamp"]

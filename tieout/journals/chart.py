@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tieout.settings import Reconciliation, Settings
+from tieout.rules import Reconciliation
+from tieout.settings import Settings
 
 ANY: Final = "*"
 OFFSETS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -16,7 +16,8 @@ from tieout.journals.model import JournalLine, is_finer
 from tieout.matching.columns import RATE_DIFFERENCE
 from tieout.matching.sides import SEPARATOR
 from tieout.money import subtracted
-from tieout.settings import Pass, Reconciliation, Settings
+from tieout.rules import Pass, Reconciliation
+from tieout.settings import Settings
 
 REFS = ("line_ref", "document_ref", "batch_ref", "category")
 """References of a posting that a proposal fills."""

@@ -20,7 +20,8 @@ from tieout.matching.columns import outcomes
 from tieout.matching.inputs import SIDES, show_lines, side_kinds, side_of, side_tables
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register.records import Publication
-from tieout.settings import Reconciliation, Settings
+from tieout.rules import Reconciliation
+from tieout.settings import Settings
 from tieout.statement_inputs import delivered_through
 from tieout.workplace import Workplace
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from tieout.engine.duck import Engine
 from tieout.keyparts import parse
-from tieout.settings import Reconciliation
+from tieout.rules import Reconciliation
 
 LEAST_PERCENT: Final = 85
 """Less alike than that is another reference: one edit in seven characters, two in fourteen."""

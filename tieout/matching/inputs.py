@@ -19,7 +19,8 @@ from tieout.matching.rates import rates_sha256
 from tieout.matching.sides import Expression
 from tieout.model import SideName
 from tieout.register.records import Publication
-from tieout.settings import Kind, Reconciliation, Side
+from tieout.rules import Reconciliation, Side
+from tieout.settings import Kind
 from tieout.workplace import Workplace
 
 SIDES: tuple[SideName, SideName] = ("source", "target")

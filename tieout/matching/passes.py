@@ -16,7 +16,8 @@ from tieout.errors import TieoutError
 from tieout.matching.rates import rates
 from tieout.matching.search import search
 from tieout.money import FINE_AMOUNT, known_currencies, minor_units
-from tieout.settings import Kind, Pass, Reconciliation, Settings
+from tieout.rules import Pass, Reconciliation
+from tieout.settings import Kind, Settings
 
 MOST_ROUNDS = 10_000
 """Each round of pairing equal lines takes at least one pair; a limit on top of that proof."""

@@ -11,7 +11,8 @@ import polars as pl
 
 from tieout.errors import ConfigurationError
 from tieout.money import known_currencies
-from tieout.settings import Reconciliation, Settings
+from tieout.rules import Reconciliation
+from tieout.settings import Settings
 
 COLUMNS: Final = ("date", "currency", "to", "rate")
 """Of a rate table: from this day on, one unit of `currency` is `rate` units of `to`."""

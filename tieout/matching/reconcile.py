@@ -30,7 +30,7 @@ from tieout.matching.inputs import (
 )
 from tieout.matching.publish import Publisher
 from tieout.periods import DAY_FORMAT
-from tieout.settings import Reconciliation
+from tieout.rules import Reconciliation
 from tieout.workplace import Workplace
 
 Progress = Callable[[str, int, int], None]

@@ -22,7 +22,8 @@ from tieout.errors import ConfigurationError
 from tieout.keyparts import KeyPart, Step, parse
 from tieout.lines.columns import UNMAPPED, columns
 from tieout.model import SideName
-from tieout.settings import Kind, Reconciliation, Side
+from tieout.rules import Reconciliation, Side
+from tieout.settings import Kind
 
 Expression = duckdb.Expression
 
