@@ -12,6 +12,7 @@ WITH matched AS (
         arg_min(line.lid, (line.period, line.feed, line.line_id)) AS lid
     FROM line
     INNER JOIN taken ON line.lid = taken.lid AND taken.pass = $pass
+    SEMI JOIN open_line ON line.side = open_line.side AND line.keys[$pass] = open_line.match_key
     WHERE list_contains($sides, line.side)
     GROUP BY line.side, line.keys[$pass], line.entity, line.currency, line.amount
 )

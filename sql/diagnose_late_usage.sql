@@ -11,6 +11,7 @@ WITH matched AS (
         arg_min(line.lid, (line.period, line.feed, line.line_id)) AS lid
     FROM line
     INNER JOIN taken ON line.lid = taken.lid AND taken.pass = $pass
+    SEMI JOIN open_line ON line.keys[$pass] = open_line.match_key
     WHERE line.side = 'target'
     GROUP BY line.keys[$pass], line.entity, line.currency
 )
