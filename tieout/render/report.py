@@ -120,21 +120,21 @@ def totals_text(given: Sequence[Statement]) -> str:
 def does_it_hold(given: Sequence[Statement]) -> str:
     """Whether every statement explains every line, and what is open all the same."""
     failing = [one for one in given if not one.holds]
-    if given and not any(one.rows["received"].count for one in given):
-        older = sum(one.open_items["closing"].count for one in given)
-        return f"No line was received, so there is nothing to prove. {_older(older)}"
     if not failing:
-        return "\n".join(
-            [
-                "Unexplained is 0 everywhere: every line received is accounted for.",
-                *_what_is_open(given),
-            ]
-        )
+        return "\n".join([_what_is_proven(given), *_what_is_open(given)])
     names = ", ".join(
         f"{one.reconciliation} {one.entity} {one.currency} {one.side}" for one in failing[:5]
     )
     more = f" and {len(failing) - 5} more" if len(failing) > 5 else ""
     return f"{len(failing)} of {len(given)} statements do NOT hold: {names}{more}."
+
+
+def _what_is_proven(given: Sequence[Statement]) -> str:
+    """No lines are explained to zero too, and must not be taken for a month that is whole."""
+    if not given or any(one.rows["received"].count for one in given):
+        return "Unexplained is 0 everywhere: every line received is accounted for."
+    older = sum(one.open_items["closing"].count for one in given)
+    return f"No line was received, so there is nothing to prove. {_older(older)}"
 
 
 def is_clear(given: Sequence[Statement]) -> bool:
