@@ -38,6 +38,7 @@ DAYS = 30
 CONFIGURATION = """
 company: Benchmark
 calendar: {start: 2026-10-01}
+limits: {memory_mb: 8192}
 entities: {US: {name: Benchmark Inc., currency: USD}}
 accounts: {"*": {"1150": clearing}}
 feeds:
