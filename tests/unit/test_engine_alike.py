@@ -80,7 +80,7 @@ def test_the_worlds_above_have_suggestions() -> None:
             if one.get("score") is not None:
                 suggested += 1
                 scores.add(one["score"])
-    assert suggested > 10
+    assert suggested > 20
     assert len(scores) > 3
 
 

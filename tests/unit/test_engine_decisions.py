@@ -177,7 +177,7 @@ def test_decisions_in_many_worlds_hold_as_the_oracle_says(seed: int) -> None:
     assert held > 10, "too few decisions hold to prove anything"
 
 
-@worlds.examples(2, phases=[Phase.generate])
+@worlds.examples(3, phases=[Phase.generate])
 @given(SEEDS)
 def test_what_is_rejected_is_not_suggested_again(seed: int) -> None:
     pick = random.Random(seed).choice
