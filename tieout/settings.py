@@ -63,8 +63,33 @@ class Entity(Part):
         return self
 
 
+class Expected(Part):
+    """What an event lets one expect of the batch, and by when."""
+
+    feeds: tuple[Name, ...] = Field(min_length=1)
+    """Feeds in whose extracts lines with the reference must come."""
+    line_within_hours: int = Field(default=30, ge=0)
+    """Hours from the event until the line is late."""
+    posted_by: Name | None = None
+    """The reconciliation that must match those lines to the ledger."""
+    posted_within_hours: int = Field(default=96, ge=0)
+    """Hours from the event until the posting is late."""
+
+
+class Inbox(Part):
+    """How `tieout intake` takes a sender's events in, at /v1/events/<feed>."""
+
+    secrets: tuple[Filled, ...] = Field(min_length=1, max_length=2, repr=False)
+    """Signing keys, the newest first; two while they are rotated. Written `${NAME}`: they come from
+    the environment and are never shown."""
+    expects: dict[Literal["invoice", "payment", "payout", "usage"], Expected] = Field(
+        default_factory=dict
+    )
+    """Kind of subject -> what its events let one expect."""
+
+
 class Feed(Part):
-    """One stream of extracts from one outside system: files at a location, or a query."""
+    """One stream from one outside system: files at a location, a query, or events of the inbox."""
 
     format: str
     """How the extracts are written: a format of `tieout formats`, or one of your own."""
@@ -76,6 +101,8 @@ class Feed(Part):
     its latest line."""
     url: Filled | None = Field(default=None, repr=False)
     """SQLAlchemy URL of a database, for a SQL feed. It may hold a password: never shown."""
+    inbox: Inbox | None = None
+    """For a feed of events that senders push: its keys, and what its events let one expect."""
     query: Filled | None = None
     """A query with the bound parameters :window_start and :window_end; without it the format's."""
     entity: Code | None = None
@@ -105,8 +132,8 @@ class Feed(Part):
 
     @model_validator(mode="after")
     def _one_source(self) -> Feed:
-        if (self.location is None) == (self.url is None):
-            raise ValueError("a feed has either a location (files) or a url (SQL)")
+        if [self.location, self.url, self.inbox].count(None) != 2:
+            raise ValueError("a feed has a location (files), a url (SQL) or an inbox (events)")
         if self.query is not None and self.url is None:
             raise ValueError("a query needs a url")
         return self

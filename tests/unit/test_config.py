@@ -121,7 +121,7 @@ def test_a_valid_file_becomes_typed_settings(tmp_path: Path) -> None:
         ("[line_ref]", "[line_ref, account]", "        key", "as many columns or more|as many"),
         ("absolute: 0.10", "absolute: NaN", "absolute", "finite"),
         ("absolute: 0.10", "absolute: -1", "absolute", "greater than or equal to 0"),
-        ("    location: extracts/{date}/*.csv\n", "", "  processor", "either a location"),
+        ("    location: extracts/{date}/*.csv\n", "", "  processor", "a feed has a location"),
         ("    location: extracts/{date}/*.csv", "    location:", "location", "at least 1"),
     ],
 )

@@ -22,6 +22,7 @@ from tieout.lines.columns import SETTLEMENT_CATEGORIES
 from tieout.settings import Settings
 
 NAMES = sorted(path.stem for path in OWN.glob("*.yaml"))
+FILES = [name for name in NAMES if formats()[name].webhook is None]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +33,7 @@ def test_a_declaration_is_named_like_its_file_and_says_where_it_is_documented(na
     assert all(column.description for column in layout.columns.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_with_a_formats_headers_is_recognised_as_that_format_first(name: str) -> None:
     layout = formats()[name]
     assert recognised(layout.headers(), formats())[0].name == name
@@ -353,5 +354,5 @@ def test_keys_of_declarations_are_text() -> None:
     """YAML reads N, Y, no and on as true and false: words of a sender must be quoted."""
     for path in OWN.glob("*.yaml"):
         document_ = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for column in document_["columns"].values():
+        for column in document_.get("columns", {}).values():
             assert all(isinstance(k, str) for k in column.get("values", {}))

@@ -248,7 +248,7 @@ def test_a_clock_set_back_does_not_reorder_versions(
 ) -> None:
     first = publish(register, "2026-10-05")
     earlier = first.published_at - timedelta(hours=1)
-    monkeypatch.setattr("tieout.register.register._now", lambda _connection: earlier)
+    monkeypatch.setattr("tieout.register.register.now", lambda _connection: earlier)
     second = publish(register, "2026-10-05")
     assert second.published_at >= first.published_at
     assert register.heads(LINES, as_of=second.published_at) == {"2026-10-05": second}

@@ -16,8 +16,8 @@ from sqlalchemy.engine import URL, make_url
 
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.register import database as opening
+from tieout.register.eventtables import metadata
 from tieout.register.register import Register
-from tieout.register.schema import metadata
 
 SECRET = "p@ss/w:ord%1"
 
@@ -87,7 +87,7 @@ def test_a_register_of_a_newer_tieout_is_not_touched(register_url: str) -> None:
 def test_sqlite_is_set_for_durability(tmp_path: Path) -> None:
     with (
         Register.open(f"sqlite:///{tmp_path / 'deep' / 'er' / 'r.db'}") as register,
-        register._reading() as connection,
+        register.reading() as connection,
     ):
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
@@ -97,7 +97,7 @@ def test_sqlite_is_set_for_durability(tmp_path: Path) -> None:
 
 def test_a_sqlite_reader_is_not_held_up_by_a_writer(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'r.db'}"
-    with Register.open(url) as register, register._writing() as _writer:
+    with Register.open(url) as register, register.writing() as _writer:
         started = time.monotonic()
         assert register.notes("kind") == {}
         assert time.monotonic() - started < 5

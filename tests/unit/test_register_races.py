@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tieout.errors import FencedError
+from tieout.errors import FencedError, TieoutError
 from tieout.register.records import NewPublication
 from tieout.register.register import Register
 
@@ -87,12 +87,12 @@ def test_publishers_of_many_partitions_never_block_each_other(register: Register
     """
     days = [f"2026-10-{day:02d}" for day in range(1, 31)]
     tables = ("lines/a", "quarantine/a", "deliveries/a")
-    barrier, done, failed = Barrier(4), list[int](), list[Exception]()
+    barrier, done, failed = Barrier(4), list[int](), list[TieoutError]()
 
     def work(number: int) -> None:
         try:
             take_and_publish_all(number)
-        except Exception as error:  # a thread's own would be lost
+        except TieoutError as error:  # a thread's own would be lost
             failed.append(error)
 
     def take_and_publish_all(number: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -59,7 +60,8 @@ def recognised(headers: Iterable[str], known: dict[str, Format]) -> list[Format]
         spellings = (column.headers, column.aliases)
         return any(h.casefold() in there for names in spellings for h in names)
 
-    fitting = [f for f in known.values() if all(has(f.columns[c]) for c in f.recognise)]
+    files = [f for f in known.values() if f.webhook is None]
+    fitting = [f for f in files if all(has(f.columns[c]) for c in f.recognise)]
     return sorted(fitting, key=lambda f: (-len(f.recognise), f.name))
 
 
@@ -73,7 +75,7 @@ def read(path: Path) -> Format:
     except FileNotFoundError:
         raise ConfigurationError(f"no format at {path}", "it was there a moment ago") from None
     try:
-        layout = Format.model_validate(document)
+        layout = Format.model_validate(_with_lines(document))
         try_out(layout)
     except ValidationError as invalid:
         raise _wrong(path, sorted(problems(Format, invalid, lines))) from None
@@ -93,7 +95,18 @@ def _wrong(path: Path, found: Sequence[tuple[int, str]]) -> ConfigurationError:
 
 def _read_own(path: Path) -> Format:
     """A declaration that comes with Tieout, as `read` gives it."""
-    return Format.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER))  # noqa: S506 - scalars only
+    return Format.model_validate(_with_lines(_plain(path)))
+
+
+def _plain(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - scalars only
+
+
+def _with_lines(document: Any) -> Any:
+    """A webhook's declaration with what all event formats share: how the inbox becomes lines."""
+    if not isinstance(document, dict) or "webhook" not in document:
+        return document
+    return {**_plain(OWN / "inbox_events.yaml"), **document}
 
 
 def _state(folder: Path) -> tuple[tuple[str, int], ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from tieout.formats.webhook import Webhook
 from tieout.rules import Name, Part
 from tieout.settings import Kind
 
@@ -226,6 +227,9 @@ class Format(Part):
     controls: Controls = Controls()
     query: str | None = None
     """The query of a format that is read from a database by SQL."""
+    webhook: Webhook | None = None
+    """How the sender's events arrive. Such a declaration has this and no reader, columns or lines:
+    they are those of the format `inbox_events`, by which events become lines."""
 
     @field_validator("lines")
     @classmethod

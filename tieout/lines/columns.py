@@ -106,6 +106,11 @@ EVENT: Columns = {
     "occurred_at": pl.Datetime("us"),
     "received_at": pl.Datetime("us"),
     "subject_ref": TEXT,
+    "customer_ref": TEXT,
+    "subscription_ref": TEXT,
+    "invoice_ref": TEXT,
+    "payment_ref": TEXT,
+    "settlement_batch": TEXT,
 }
 
 OWN: dict[Kind, Columns] = {

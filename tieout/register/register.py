@@ -83,8 +83,8 @@ class Register:
         wanted = sorted({checked_key(p) for p in partitions})
         if not wanted:
             return {}
-        with self._writing() as connection:
-            return publications.take_epochs(connection, table, wanted, run_id, _now(connection))
+        with self.writing() as connection:
+            return publications.take_epochs(connection, table, wanted, run_id, now(connection))
 
     def publish(
         self,
@@ -110,8 +110,8 @@ class Register:
             raise TieoutError("versions were consumed by nobody", "name the consumer")
         if not new and not consumed:
             return []
-        with self._writing() as connection:
-            made = publications.publish(connection, new, epochs, run_id, _now, under)
+        with self.writing() as connection:
+            made = publications.publish(connection, new, epochs, run_id, now, under)
             if consumer is not None and consumed:
                 self._consume(connection, checked_table(consumer), consumed)
         return made
@@ -131,32 +131,32 @@ class Register:
         checked_table(table)
         if as_of is not None and as_of.tzinfo is None:
             raise TieoutError(f"{as_of} has no time zone", "give the moment in UTC")
-        with self._reading() as connection:
+        with self.reading() as connection:
             return publications.heads(connection, table, partitions, as_of)
 
     def versions(self, wanted: Mapping[tuple[str, str], int]) -> list[Publication]:
         """Publications of given versions, by (table, partition), in that order."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return publications.versions(connection, wanted)
 
     def tables(self, prefix: str = "") -> list[str]:
         """Names of the published tables that start with a prefix, sorted."""
         start = sa.func.substr(head.c.table_name, 1, len(prefix))
         statement = sa.select(head.c.table_name).where(start == prefix).distinct()
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sorted(connection.execute(statement).scalars())
 
     def consumed(self, consumer: str) -> dict[tuple[str, str], int]:
         """The version of each (table, partition) that a consumer has worked in."""
         c = consumption.c
         statement = sa.select(c.table_name, c.partition, c.version).where(c.consumer == consumer)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(statement).all()
         return {(table, partition): version for table, partition, version in sorted(rows)}
 
     def forget_consumed(self, consumer: str) -> None:
         """Let a consumer start from the beginning."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(consumption).where(consumption.c.consumer == consumer))
 
     def _consume(
@@ -184,7 +184,7 @@ class Register:
         """The same for many, in one transaction: all are recorded, or none."""
         if not taken:
             return []
-        with self._writing() as connection:
+        with self.writing() as connection:
             return [extracts.record(connection, one) for one in taken]
 
     def extracts(
@@ -194,7 +194,7 @@ class Register:
 
         `current` gives the newest version of each name in a window only; `windows` None means all.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return extracts.known(connection, feed, windows, current)
 
     # Decisions
@@ -204,12 +204,12 @@ class Register:
 
         Raises RequestError where what it takes back has been taken back already.
         """
-        with self._writing() as connection:
-            return decisions.record(connection, new, _now)
+        with self.writing() as connection:
+            return decisions.record(connection, new, now)
 
     def decisions(self, reconciliation: str | None = None) -> list[Decision]:
         """Every decision of a reconciliation (None: of all), in order of their numbers."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return decisions.recorded(connection, reconciliation)
 
     # Notes
@@ -217,19 +217,20 @@ class Register:
     def note(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Remember a small fact, in place of what was known under the same kind and key."""
         checked_table(kind)
-        with self._writing() as connection:
+        with self.writing() as connection:
             row = {"kind": kind, "key": key, "value": dict(value)}
             connection.execute(upsert(connection, note, ("kind", "key")), row)
 
     def notes(self, kind: str) -> dict[str, dict[str, Any]]:
         """Everything remembered of a kind, by key, sorted."""
         statement = sa.select(note.c.key, note.c.value).where(note.c.kind == kind)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(statement).all()
         return {row.key: row.value for row in sorted(rows, key=lambda row: str(row.key))}
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes: all of it is there afterwards, or nothing."""
         with (
             database.clear_errors(self._readers.url, "write to"),
             self._writers.begin() as connection,
@@ -237,7 +238,8 @@ class Register:
             yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that reads: everything in it is of one moment."""
         with (
             database.clear_errors(self._readers.url, "read"),
             self._readers.begin() as connection,
@@ -245,7 +247,7 @@ class Register:
             yield connection
 
 
-def _now(connection: Connection) -> datetime:
+def now(connection: Connection) -> datetime:
     """The time of publications. PostgreSQL's own clock, so that all machines go by one."""
     if connection.dialect.name == "postgresql":
         moment = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
