@@ -38,7 +38,7 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Setti
     problems = [
         (line_at(lines, trail), f"environment variable {name} is not set; export it first")
         for trail, name in used
-        if name not in taken
+        if name not in taken and not _is_key_of_inbox(trail)
     ]
     settings = _validated(_substituted(document, taken), path, lines, problems)
     if settings is not None:
@@ -88,6 +88,11 @@ def _variables(value: object, trail: Trail) -> Iterator[tuple[Trail, str]]:
     elif isinstance(value, str):
         for name in _VARIABLE.findall(value):
             yield trail, name
+
+
+def _is_key_of_inbox(trail: Trail) -> bool:
+    """Signing keys are for the intake alone, which asks for them; nothing else should hold them."""
+    return len(trail) > 3 and trail[0] == "feeds" and trail[2:4] == ("inbox", "secrets")
 
 
 def _substituted(value: object, taken: Mapping[str, str]) -> object:
