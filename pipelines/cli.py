@@ -20,6 +20,8 @@ COMMANDS = {
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
+    "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),
+    "live": Lazy("tieout.cli.live:live", "What the senders told, and what is awaited."),
     "quarantine": Lazy("tieout.cli.quarantine:quarantine", "Rows refused by validation."),
     "formats": Lazy("tieout.cli.formats:formats", "The formats of extracts that can be read."),
     "sample": Lazy("tieout.cli.sample:sample", "Make the extracts of a sample company."),

@@ -35,7 +35,7 @@ def summary(
             "company": settings.company,
             "as_of": now.isoformat(),
             "days": days,
-            "inbox": _inbox(connection, now),
+            "inbox": inbox_state(connection, now),
             "dead_letters": _dead(connection),
             "subjects": _subjects(connection, now - timedelta(days=days)),
             "expectations": _by_kind(still, now),
@@ -43,7 +43,8 @@ def summary(
         }
 
 
-def _inbox(connection: Connection, now: datetime) -> dict[str, Any]:
+def inbox_state(connection: Connection, now: datetime) -> dict[str, Any]:
+    """Newest sequence, applied through which one, how many wait and since when, conflicts."""
     newest = connection.execute(sa.select(event_sequence.c.last)).scalar_one()
     waiting, oldest, first = connection.execute(
         sa.select(

@@ -1,0 +1,107 @@
+"""`tieout live`: what the senders told, what the batch should find by when, and what waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from tieout.cli.common import Places, examples, located
+from tieout.events.live import DAYS, summary
+
+
+@click.command(epilog=examples("tieout live", "tieout live --days 7 --json"))
+@click.option("--days", default=DAYS, show_default=True, type=click.IntRange(1, 3660))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@located
+def live(places: Places, days: int, as_json: bool) -> None:
+    """Print the live state: what senders told. It is accounting truth once the batch has met it."""
+    with places.open() as workplace:
+        told = summary(workplace.register, workplace.settings, datetime.now(UTC), days)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    for line in _lines(told):
+        click.echo(line)
+
+
+def _lines(told: Mapping[str, Any]) -> Iterable[str]:
+    inbox = told["inbox"]
+    yield f"{told['company']}, live as of {told['as_of'][:19]}Z"
+    yield ""
+    yield f"events applied     {inbox['applied_through']:,} of {inbox['newest_sequence']:,}"
+    if inbox["waiting"]:
+        yield f"waiting            {inbox['waiting']:,}, for {inbox['oldest_waiting_seconds']:,} s"
+    if inbox["conflicts"]:
+        yield f"conflicts          {inbox['conflicts']:,}: tieout events conflicts"
+    for one in told["dead_letters"]:
+        told_of = f"{one['events']:,} {one['code']} of {one['feed']}"
+        yield f"dead letters       {told_of}: tieout events dead"
+    yield from _table(
+        f"What the senders told in {told['days']} days",
+        ("entity", "what", "state", "currency", "count"),
+        [
+            (s["entity"], s["kind"], s["state"], s["currency"] or "", f"{s['count']:,}")
+            for s in told["subjects"]
+        ],
+    )
+    yield from _table(
+        "What the batch should find",
+        (
+            "entity",
+            "of",
+            "awaited",
+            "currency",
+            "open",
+            "amount",
+            "overdue",
+            "amount",
+            "oldest due",
+        ),
+        [
+            (
+                e["entity"],
+                e["kind"],
+                e["what"].replace("_", " "),
+                e["currency"],
+                f"{e['open']['count']:,}",
+                e["open"]["amount"],
+                f"{e['overdue']['count']:,}",
+                e["overdue"]["amount"],
+                e["oldest_due"][:16],
+            )
+            for e in told["expectations"]
+        ],
+    )
+    yield from _table(
+        "Overdue, the oldest first",
+        ("ref", "awaited", "since", "amount", "currency"),
+        [
+            (
+                o["ref"],
+                o["what"].replace("_", " "),
+                o["due"][:16],
+                o["amount"] or "",
+                o["currency"] or "",
+            )
+            for o in told["overdue"]
+        ],
+    )
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    if not rows:
+        return
+    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
+    numbers = {n for n, name in enumerate(head) if name in ("count", "open", "overdue", "amount")}
+    yield ""
+    yield title
+    for row in [head, *rows]:
+        cells = (
+            c.rjust(w) if n in numbers else c.ljust(w)
+            for n, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  " + "  ".join(cells).rstrip()
