@@ -21,6 +21,7 @@ COMMANDS = {
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
     "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),
+    "events": Lazy("tieout.cli.events:events", "The inbox, and what waits in its dead letters."),
     "live": Lazy("tieout.cli.live:live", "What the senders told, and what is awaited."),
     "quarantine": Lazy("tieout.cli.quarantine:quarantine", "Rows refused by validation."),
     "formats": Lazy("tieout.cli.formats:formats", "The formats of extracts that can be read."),

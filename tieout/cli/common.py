@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -133,6 +134,14 @@ def write(content: str | bytes, output: Path | None) -> None:
             f"cannot write {output}: {problem.strerror}", "name another file with --output"
         ) from None
     say(f"wrote {output} ({len(data):,} bytes)")
+
+
+def user_name() -> str:
+    """The name of the user of this machine; a container may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def say(sentence: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tieout.cli.common import Places, examples, located, pick, read_home, say, write
+from tieout.cli.common import Places, examples, located, pick, read_home, say, user_name, write
 from tieout.cli.group import Commands
 from tieout.decisions import making
 from tieout.decisions.making import LABELS, Said
@@ -56,7 +55,7 @@ def _deciding(command: F) -> F:
     def with_said(
         places: Places, reason: str, who: str | None, as_json: bool, **arguments: Any
     ) -> None:
-        said = Said(who if who is not None else _user(), reason)
+        said = Said(who if who is not None else user_name(), reason)
         with read_home(places) as workplace:
             made: Decision = command(workplace=workplace, said=said, **arguments)
         _print(made, as_json=as_json)
@@ -159,14 +158,6 @@ def list_decisions(places: Places, name: str | None, as_json: bool) -> None:
         write("\n".join(line for one in found for line in _entry(one)) + "\n", None)
     else:
         say("Nobody has decided anything yet.")
-
-
-def _user() -> str:
-    """The name of the user of this machine; a container may have a number only."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _print(made: Decision, *, as_json: bool) -> None:

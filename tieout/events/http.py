@@ -1,4 +1,4 @@
-"""The little of HTTP that the intake needs over ASGI: bounded bodies, answers, RFC 9457 problems."""
+"""The little of HTTP that the intake needs over ASGI: bodies, answers, RFC 9457 problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answer:
 
 
 class ProblemError(Exception):
-    """A request that is not taken. `reason` is a fixed word for metrics, `detail` is for senders."""
+    """A request that is not taken. `reason` is a fixed word, `detail` is for the sender."""
 
     def __init__(
         self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None
