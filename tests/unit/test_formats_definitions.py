@@ -60,6 +60,8 @@ def test_the_page_names_every_header_and_every_canonical_column() -> None:
         assert f"## {layout.title}" in page
         for header in layout.headers():
             assert f"`{header}`" in page
+        for name in layout.webhook.types if layout.webhook else ():
+            assert f"| `{name}` |" in page
 
 
 def lines_of(

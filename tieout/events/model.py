@@ -41,7 +41,8 @@ class Envelope:
     """What an event says, in our words; what cannot be read is None, and a Problem says so.
 
     `amount` is plain decimal text in major units, positive when money comes to us. `refs` has the
-    references by kind (customer, subscription, invoice, payment, payout, usage). `sequence` is the
+    references by kind (customer, subscription, invoice, payment, payout,
+    usage, document). `sequence` is the
     sender's own number, of `account`.
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tieout.formats.catalogue import formats
+from tieout.formats.document_webhooks import section
 from tieout.formats.mapping import GIVEN
 from tieout.formats.models import Column, Format
 from tieout.lines.columns import columns
@@ -61,7 +62,8 @@ def page() -> str:
     known = sorted(formats().values(), key=lambda f: (_KINDS.index(f.kind), f.name))
     index = [f"- [{f.title}](#{_anchor(f)}) (`{f.name}`, {f.kind})" for f in known]
     parts = [_OPENING, "## The formats\n", "\n".join(index) + "\n"]
-    return "\n".join([*parts, *("\n".join(_section(f)) for f in known)])
+    sections = [section(f) if f.webhook else _section(f) for f in known]
+    return "\n".join([*parts, *("\n".join(one) for one in sections)])
 
 
 def _anchor(layout: Format) -> str:

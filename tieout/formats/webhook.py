@@ -27,7 +27,7 @@ EventType = Literal[
     "payout.failed",
     "usage.reported",
 ]
-RefKind = Literal["customer", "subscription", "invoice", "payment", "payout", "usage"]
+RefKind = Literal["customer", "subscription", "invoice", "payment", "payout", "usage", "document"]
 Scheme = Literal["stripe", "standard_webhooks", "cloudevents", "adyen", "hmac"]
 Place = Annotated[str, StringConstraints(pattern=r"^(header:)?[A-Za-z0-9_.:@-]{1,200}$")]
 Places = Place | tuple[Place, ...]
@@ -44,7 +44,9 @@ class EventRule(Part):
     type: EventType
     """Our word. What stands before its dot is the kind of its subject."""
     refs: dict[RefKind, Places]
-    """Kind -> where its reference stands; that of the subject is needed."""
+    """Kind -> where its reference stands; that of the subject is needed. `document` is what
+    extracts name the event's own document or movement by, where that is another than its subject's
+    reference: the number of an invoice, the id of a refund."""
     amount: Places | None = None
     """Where the amount stands; an event that moves no money has none."""
     currency: Places | None = None

@@ -106,6 +106,7 @@ EVENT: Columns = {
     "occurred_at": pl.Datetime("us"),
     "received_at": pl.Datetime("us"),
     "subject_ref": TEXT,
+    "document_ref": TEXT,
     "customer_ref": TEXT,
     "subscription_ref": TEXT,
     "invoice_ref": TEXT,
