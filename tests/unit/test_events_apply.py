@@ -1,0 +1,333 @@
+"""The live state is a function of the set of events: order, repetition and failures cannot matter.
+
+The reference below is written from docs/domain.md and shares no code with the fold: it looks for
+extremes where the fold sorts, and adds fractions where the fold adds decimals.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tieout.config import load
+from tieout.errors import TieoutError
+from tieout.events import apply as applying
+from tieout.events.apply import MOST_ATTEMPTS, apply_waiting
+from tieout.events.inbox import store
+from tieout.events.mapping import Mapper, loads
+from tieout.events.model import NewEvent
+from tieout.formats.catalogue import format_of
+from tieout.register.eventtables import event, event_ref, expectation, subject
+from tieout.register.register import Register
+from tieout.settings import Settings
+
+START = datetime(2026, 10, 1, tzinfo=UTC)
+COMPANY = """
+company: Example
+calendar: {start: 2026-10-01}
+entities: {DE01: {name: Example GmbH, currency: EUR}, US01: {name: Example Inc., currency: USD}}
+feeds:
+  own:
+    format: signed_json_events
+    inbox:
+      secrets: ["${A_KEY}"]
+      expects:
+        invoice: {feeds: [billing], posted_by: booked, posted_within_hours: 96}
+        payment: {feeds: [billing]}
+        payout: {feeds: [billing], line_within_hours: 0}
+  billing: {format: zuora_invoice_items, location: "b/{date}.csv", entity: DE01}
+  ledger: {format: ledger_csv, location: "l/{date}.csv"}
+reconciliations:
+  booked:
+    description: Every invoice is booked
+    source: {feeds: [billing]}
+    target: {feeds: [ledger]}
+    passes: [{name: a, shape: one_to_one, key: {source: [line_id], target: [line_ref]}}]
+"""
+# Type -> the state it leads to, in the order that decides between events of one moment.
+RANKS = {
+    "invoice": ["issued", "credited", "paid", "voided"],
+    "payment": ["failed", "succeeded", "refunded", "disputed", "dispute_closed"],
+    "payout": ["paid", "failed"],
+    "usage": ["reported"],
+}
+HOURS = {
+    "invoice": {"extract_line": 30, "ledger_posting": 96},
+    "payment": {"extract_line": 30},
+    "payout": {"extract_line": 0},
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "tieout.yaml"
+    path.write_text(COMPANY, encoding="utf-8")
+    return load(path, {})
+
+
+@pytest.fixture
+def mapper(settings: Settings) -> Mapper:
+    webhook = format_of(settings, "own").webhook
+    assert webhook is not None
+    return Mapper("own", webhook, None, settings.entity_names())
+
+
+def world(seed: int, count: int) -> list[dict[str, Any]]:
+    """Events of few subjects, many of them at one moment."""
+    draw = random.Random(seed)
+    made = []
+    for number in range(count):
+        kind = draw.choice(list(RANKS))
+        entity, currency = draw.choice([("DE01", "EUR"), ("US01", "USD")])
+        data = {"account": entity, kind: f"{kind[:2]}-{draw.randrange(max(count // 6, 1))}"}
+        what = f"{kind}.{draw.choice(RANKS[kind])}"
+        if what not in ("invoice.voided", "payment.dispute_closed"):
+            data |= {"amount": f"{draw.randrange(-500, 5000) / 4:.2f}", "currency": currency}
+        if draw.random() < 0.5 and kind != "payout":
+            data["customer"] = f"cu-{draw.randrange(9)}"
+        at = START + timedelta(hours=draw.randrange(40))
+        one = {"id": f"e-{number}", "type": what, "timestamp": at.isoformat(), "data": data}
+        made.append(one)
+    return made
+
+
+def told(name: str, what: str, **data: str) -> dict[str, Any]:
+    at = START.isoformat()
+    return {"id": name, "type": what, "timestamp": at, "data": {"account": "DE01", **data}}
+
+
+def reference(events: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """What the events of each subject come to."""
+    groups: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for one in events:
+        kind = one["type"].split(".")[0]
+        groups[one["data"]["account"], kind, one["data"][kind]][one["id"]] = one
+
+    def place(one: dict[str, Any]) -> tuple[Any, ...]:
+        kind, word = one["type"].split(".")
+        return datetime.fromisoformat(one["timestamp"]), RANKS[kind].index(word), one["id"]
+
+    found = {}
+    for key, by_id in groups.items():
+        own = list(by_id.values())
+        last, first = max(own, key=place), min(own, key=place)
+        opening = [e for e in own if e["type"].split(".")[1] not in ("voided", "failed")]
+        begun = min(opening, key=place) if opening else first
+        state = last["type"].split(".")[1]
+        sums: dict[str, tuple[int, Fraction]] = {}
+        for one in own:
+            count, amount = sums.get(one["type"], (0, Fraction(0)))
+            sums[one["type"]] = (count + 1, amount + Fraction(one["data"].get("amount", "0")))
+        amount = begun["data"].get("amount")
+        ended = state in ("voided", "failed")
+        found[key] = {
+            "state": state,
+            "amount": None if amount is None else Fraction(amount),
+            "events": len(own),
+            "first_at": place(first)[0],
+            "last_at": place(last)[0],
+            "figures": sums,
+            "expected": {
+                what: ("cancelled" if ended else "open", place(first)[0] + timedelta(hours=hours))
+                for what, hours in HOURS.get(key[1], {}).items()
+            },
+        }
+    return found
+
+
+def live_state(register: Register) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """What the tables say, in the reference's words."""
+    with register.reading() as connection:
+        rows = connection.execute(sa.select(subject)).all()
+        due = connection.execute(sa.select(expectation)).all()
+    expected: dict[tuple[str, str, str], dict[str, Any]] = defaultdict(dict)
+    for row in due:
+        expected[row.entity, row.kind, row.ref][row.what] = (row.state, row.due)
+    return {
+        (row.entity, row.kind, row.ref): {
+            "state": row.state,
+            "amount": None if row.amount is None else Fraction(row.amount),
+            "events": row.events,
+            "first_at": row.first_at,
+            "last_at": row.last_at,
+            "figures": {
+                what: (figure["count"], Fraction(figure["amount"]))
+                for what, figure in row.figures.items()
+            },
+            "expected": expected[row.entity, row.kind, row.ref],
+        }
+        for row in rows
+    }
+
+
+def read(mapper: Mapper, one: dict[str, Any]) -> NewEvent:
+    body = json.dumps(one).encode()
+    document = loads(body)
+    event_id = mapper.event_id(document, {})
+    assert event_id is not None
+    return mapper.read(body, document, {}, event_id)
+
+
+def pieces(items: list[Any], draw: random.Random) -> Iterator[list[Any]]:
+    rest = list(items)
+    while rest:
+        size = draw.randrange(1, 40)
+        yield rest[:size]
+        rest = rest[size:]
+
+
+def put(register: Register, mapper: Mapper, events: list[dict[str, Any]]) -> None:
+    with register.writing() as connection:
+        store(connection, [read(mapper, one) for one in events])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_order_with_repetitions_gives_what_the_reference_gives(
+    register: Register, settings: Settings, mapper: Mapper, seed: int
+) -> None:
+    draw = random.Random(f"order {seed}")
+    events = world(seed, 240)
+    sent = events + draw.sample(events, 80)
+    draw.shuffle(sent)
+    for piece in pieces(sent, draw):
+        put(register, mapper, piece)
+        if draw.random() < 0.5:
+            apply_waiting(register, settings, draw.randrange(1, 60))
+    while apply_waiting(register, settings, 50):
+        pass
+    assert live_state(register) == reference(events)
+    with register.reading() as connection:
+        states = connection.execute(sa.select(event.c.state, sa.func.sum(event.c.duplicates))
+                                    .group_by(event.c.state)).all()  # fmt: skip
+        named = connection.execute(sa.select(event_ref)).all()
+    assert [tuple(row) for row in states] == [("applied", 80)]
+    wanted = {
+        (one["data"][kind], kind)
+        for one in events
+        for kind in ("customer", "invoice", "payment", "payout", "usage")
+        if kind in one["data"]
+    }
+    assert {(row.ref, row.kind) for row in named} == wanted
+
+
+def test_what_fails_in_between_is_tried_again_and_leaves_no_trace(
+    register: Register, settings: Settings, mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = world(77, 120)
+    put(register, mapper, events)
+    draw, real = random.Random(5), applying.note_fields
+    failures = 0
+
+    def failing(*arguments: Any) -> None:
+        nonlocal failures
+        if draw.random() < 0.4 and failures < 60:
+            failures += 1
+            raise TieoutError("cannot write to the register: lock timeout", "wait")
+        real(*arguments)
+
+    monkeypatch.setattr(applying, "note_fields", failing)
+    for _ in range(2_000):
+        apply_waiting(register, settings, 10)
+        with register.writing() as connection:  # as if the time had come
+            connection.execute(
+                sa.update(event).where(event.c.next_try_at.is_not(None)).values(next_try_at=START)
+            )
+            waiting = connection.execute(
+                sa.select(sa.func.count()).where(event.c.state == "new")
+            ).scalar_one()
+        if not waiting:
+            break
+    assert failures > 5
+    assert live_state(register) == reference(events)
+
+
+def test_what_never_stops_failing_waits_for_a_person_and_holds_up_no_other(
+    register: Register, settings: Settings, mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(register, mapper, [*world(3, 30)])
+    cursed = told("cursed", "payout.paid", payout="po-x", amount="1.00", currency="EUR")
+    put(register, mapper, [cursed])
+    real = applying.note_fields
+
+    def failing(connection: Any, sequences: list[int], at: Any) -> None:
+        if 31 in sequences:
+            raise TieoutError("cannot write to the register: lock timeout", "wait")
+        real(connection, sequences, at)
+
+    monkeypatch.setattr(applying, "note_fields", failing)
+    for _ in range(200):
+        apply_waiting(register, settings, 500)
+        with register.writing() as connection:
+            connection.execute(
+                sa.update(event).where(event.c.next_try_at.is_not(None)).values(next_try_at=START)
+            )
+    with register.reading() as connection:
+        rows = connection.execute(sa.select(event).order_by(event.c.sequence)).all()
+    assert [row.state for row in rows] == ["applied"] * 30 + ["dead"]
+    assert rows[-1].attempts == MOST_ATTEMPTS
+    assert (rows[-1].problem["class"], rows[-1].problem["code"]) == ("transient", "lock")
+
+
+def test_a_failed_event_waits_longer_each_time_and_never_longer_than_it_may(
+    register: Register, settings: Settings, mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(register, mapper, world(4, 1))
+
+    def failing(*_arguments: Any) -> None:
+        raise TieoutError("cannot write to the register: no answer", "wait")
+
+    monkeypatch.setattr(applying, "note_fields", failing)
+    waits = []
+    for _ in range(MOST_ATTEMPTS - 1):
+        apply_waiting(register, settings)
+        assert apply_waiting(register, settings) == 0, "not before its time"
+        with register.writing() as connection:
+            row = connection.execute(sa.select(event)).one()
+            waits.append((row.next_try_at - datetime.now(UTC)).total_seconds())
+            connection.execute(sa.update(event).values(next_try_at=START))
+    assert all(wait <= 2**n for n, wait in enumerate(waits))
+    assert len(set(waits)) == len(waits), "each is drawn"
+
+
+def test_events_that_contradict_each_other_go_to_the_dead_letters_alone(
+    register: Register, settings: Settings, mapper: Mapper
+) -> None:
+    events = world(8, 60)
+    put(register, mapper, events)
+    other = told("odd", "invoice.paid", invoice="in-odd", amount="1", currency="EUR")
+    odd = told("odd2", "invoice.paid", invoice="in-odd", amount="1", currency="JPY")
+    put(register, mapper, [other, odd])
+    while apply_waiting(register, settings):
+        pass
+    with register.reading() as connection:
+        dead = connection.execute(sa.select(event).where(event.c.state == "dead")).all()
+    assert {row.event_id for row in dead} == {"odd", "odd2"}
+    assert dead[0].problem["code"] == "contradiction"
+    assert live_state(register) == reference(events)
+
+
+def test_what_the_batch_has_met_stays_met(
+    register: Register, settings: Settings, mapper: Mapper
+) -> None:
+    issued = told("1", "invoice.issued", invoice="in-1", amount="10", currency="EUR")
+    put(register, mapper, [issued])
+    apply_waiting(register, settings)
+    with register.writing() as connection:
+        line = expectation.c.what == "extract_line"
+        connection.execute(sa.update(expectation).where(line).values(state="met"))
+    voided = issued | {"id": "2", "type": "invoice.voided"}
+    put(register, mapper, [voided])
+    apply_waiting(register, settings)
+    assert live_state(register)["DE01", "invoice", "in-1"]["expected"] == {
+        "extract_line": ("met", START + timedelta(hours=30)),
+        "ledger_posting": ("cancelled", START + timedelta(hours=96)),
+    }
