@@ -33,18 +33,17 @@ def loads(body: bytes | str) -> Any:
     """JSON with exact numbers. Raises ValueError: no JSON, NaN, a key twice, too deep."""
     try:
         return json.loads(
-            body, parse_float=Decimal, parse_constant=refuse_word, object_pairs_hook=once
+            body, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once
         )
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
 
-def refuse_word(word: str) -> Any:
-    """NaN and Infinity are Python's, not JSON. Raises ValueError."""
+def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON number")
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Two values under one key: which of them was signed for is not known."""
     found = dict(pairs)
     if len(found) != len(pairs):
