@@ -21,7 +21,8 @@ from tieout.money import known_currencies, minor_units
 from tieout.periods import FIRST_YEAR, LAST_YEAR
 
 _AMOUNT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
-_REF = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_REF = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+"""What a database can hold as text: no control characters, no half of a character."""
 _FITS = Decimal("1e14")
 """DECIMAL(18,4): fourteen digits before the point."""
 
@@ -31,12 +32,24 @@ Path = tuple[str, ...]
 
 def loads(body: bytes | str) -> Any:
     """JSON with exact numbers. Raises ValueError: no JSON, NaN, a key twice, too deep."""
+    text = body if isinstance(body, str) else body.decode("utf-8")
     try:
-        return json.loads(
-            body, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once
-        )
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        return _DECODER.decode(text)
+    except (RecursionError, ArithmeticError) as problem:
+        raise _too_much(problem) from None
+
+
+def decode_at(text: str, start: int) -> tuple[Any, int]:
+    """The value that begins at a place of the text, and where it ends. Raises as `loads` does."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except (RecursionError, ArithmeticError) as problem:
+        raise _too_much(problem) from None
+
+
+def _too_much(problem: Exception) -> ValueError:
+    deep = isinstance(problem, RecursionError)
+    return ValueError("it is nested too deep" if deep else "a number is out of every range")
 
 
 def _refuse(word: str) -> Any:
@@ -49,6 +62,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once, strict=True
+)
 
 
 class Mapper:
@@ -116,7 +134,9 @@ class Mapper:
             subject_ref=subject,
             amount=amount if _is_exact(amount) else None,
             currency=currency if currency in self._currencies else None,
-            correlation_id=own or _derived(refs) or event_id,
+            correlation_id=(own if own and _REF.fullmatch(own) else None)
+            or _derived(refs)
+            or event_id,
             sequence=int(number) if number and re.fullmatch(r"[0-9]{1,18}", number) else None,
         )
         return envelope, next(self._problems(envelope, rule, account, amount, currency), None)

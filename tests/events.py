@@ -1,0 +1,223 @@
+"""Signed requests as the senders' own SDKs make them, and declarations that read them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from Adyen.util import generate_notification_sig
+from cloudevents.core.bindings.http import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+from stripe import WebhookSignature
+
+from tieout.events.mapping import Mapper
+from tieout.events.receive import Receiver
+from tieout.formats.webhook import Webhook
+
+NOW = 1_790_000_000
+STRIPE, STANDARD, ADYEN, PLAIN = (
+    "whsec_stripe0123456789",
+    "whsec_" + base64.b64encode(b"a key of thirty-two bytes, surely").decode(),
+    "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056",
+    "a plain key",
+)
+SECRETS = {
+    "stripe": STRIPE,
+    "standard_webhooks": STANDARD,
+    "adyen": ADYEN,
+    "hmac": PLAIN,
+    "cloudevents": PLAIN,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sender sends."""
+
+    scheme: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+
+    def with_headers(self, **more: str) -> Request:
+        """The same with further headers; `_` stands for `-`."""
+        return replace(
+            self, headers=self.headers | {n.replace("_", "-"): v for n, v in more.items()}
+        )
+
+
+def stripe_request(event: Mapping[str, Any], now: int = NOW, key: str = STRIPE) -> Request:
+    body = json.dumps(event)
+    header = WebhookSignature.generate_signature_header(body, key, now)
+    return Request("stripe", body.encode()).with_headers(stripe_signature=header)
+
+
+def standard_request(event: Mapping[str, Any], now: int = NOW, key: str = STANDARD) -> Request:
+    body, told = json.dumps(event), str(event["id"])
+    # The SDK takes the moment's digits for UTC, whatever its zone.
+    signature = StandardWebhook(key).sign(told, datetime.fromtimestamp(now, UTC), body)
+    return Request("standard_webhooks", body.encode()).with_headers(
+        webhook_id=told, webhook_timestamp=str(now), webhook_signature=signature
+    )
+
+
+def adyen_request(*items: dict[str, Any], key: str = ADYEN) -> Request:
+    signed = []
+    for item in items:
+        signature = generate_notification_sig(item, key).decode()
+        further = item.get("additionalData", {}) | {"hmacSignature": signature}
+        signed.append({"NotificationRequestItem": item | {"additionalData": further}})
+    document = {"live": "false", "notificationItems": signed}
+    return Request("adyen", json.dumps(document).encode())
+
+
+def tieout_signature(signed: bytes, now: int, key: str = PLAIN) -> str:
+    """As docs/security.md says it; written here once more, on purpose."""
+    mac = hmac.new(key.encode(), str(now).encode() + b"." + signed, "sha256")
+    return f"t={now},v1={mac.hexdigest()}"
+
+
+def hmac_request(event: Any, now: int = NOW, key: str = PLAIN) -> Request:
+    body = json.dumps(event).encode()
+    return Request("hmac", body).with_headers(tieout_signature=tieout_signature(body, now, key))
+
+
+def cloud_event(number: int, /, **data: Any) -> CloudEvent:
+    attributes = {
+        "id": f"ce-{number}",
+        "source": "/erp/créances",
+        "type": "invoice.finalized",
+        "specversion": "1.0",
+        "time": datetime(2026, 10, 5, 12, 30, tzinfo=UTC),
+    }
+    return CloudEvent(attributes=attributes, data=data or {"number": f"INV-{number}"})
+
+
+def binary_request(event: CloudEvent, now: int = NOW, key: str = PLAIN) -> Request:
+    message = to_binary_event(event)
+    headers = {n.lower(): v for n, v in message.headers.items()}
+    headers.setdefault("content-type", "application/json")
+    lines = [f"{n}:{headers[n]}\n" for n in sorted(headers)]
+    signed = "".join(lines).encode() + b"\n" + message.body
+    return Request("cloudevents", message.body, headers).with_headers(
+        tieout_signature=tieout_signature(signed, now, key)
+    )
+
+
+def structured_request(event: CloudEvent, now: int = NOW, key: str = PLAIN) -> Request:
+    message = to_structured_event(event)
+    headers = {n.lower(): v for n, v in message.headers.items()}
+    return Request("cloudevents", message.body, headers).with_headers(
+        tieout_signature=tieout_signature(message.body, now, key)
+    )
+
+
+def batch_request(*events: CloudEvent, now: int = NOW, key: str = PLAIN) -> Request:
+    body = b"[" + b" ,\n".join(to_structured_event(event).body for event in events) + b"]"
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    return Request("cloudevents", body, headers).with_headers(
+        tieout_signature=tieout_signature(body, now, key)
+    )
+
+
+def stripe_event(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"evt_{number}",
+        "object": "event",
+        "api_version": "2025-09-30.clover",
+        "created": 1_759_622_400 + number % 86_400,
+        "type": "charge.succeeded",
+        "data": {
+            "object": {
+                "id": f"ch_{number}",
+                "object": "charge",
+                "amount": 1000 + number,
+                "currency": "eur",
+                "customer": "cus_1",
+                "invoice": None,
+            }
+        },
+    } | changes
+
+
+def adyen_item(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "additionalData": {"shopperReference": "S1"},
+        "amount": {"currency": "EUR", "value": 1000 + number},
+        "eventCode": "CAPTURE",
+        "eventDate": "2026-10-05T12:30:00+02:00",
+        "merchantAccountCode": "ACME",
+        "merchantReference": f"order:{number}",
+        "originalReference": f"PSP{number}0",
+        "paymentMethod": "visa",
+        "pspReference": f"PSP{number}",
+        "reason": "",
+        "success": "true",
+    } | changes
+
+
+_RULE = {"type": "payment.succeeded", "refs": {"payment": "ref"}}
+WEBHOOKS: dict[str, dict[str, Any]] = {
+    "stripe": {
+        "event_id": "id",
+        "type": "type",
+        "occurred_at": "created",
+        "occurred_format": "unix",
+        "version": "api_version",
+        "minor_units": True,
+        "types": {
+            "charge.succeeded": {
+                "type": "payment.succeeded",
+                "refs": {"payment": "data.object.id", "customer": "data.object.customer"},
+                "amount": "data.object.amount",
+                "currency": "data.object.currency",
+            }
+        },
+    },
+    "standard_webhooks": {
+        "event_id": "header:webhook-id",
+        "type": "type",
+        "occurred_at": "at",
+        "types": {"paid": _RULE},
+    },
+    "hmac": {"event_id": "id", "type": "type", "occurred_at": "at", "types": {"paid": _RULE}},
+    "adyen": {
+        "event_id": ["eventCode", "pspReference", "success"],
+        "type": "eventCode",
+        "occurred_at": "eventDate",
+        "account": "merchantAccountCode",
+        "minor_units": True,
+        "types": {
+            "CAPTURE": {
+                "type": "payment.succeeded",
+                "refs": {"payment": "originalReference"},
+                "amount": "amount.value",
+                "currency": "amount.currency",
+            }
+        },
+    },
+    "cloudevents": {
+        "event_id": ["source", "id"],
+        "type": "type",
+        "occurred_at": "time",
+        "types": {
+            "invoice.finalized": {"type": "invoice.issued", "refs": {"invoice": "data.number"}}
+        },
+    },
+}
+
+
+def declared(scheme: str) -> dict[str, Any]:
+    """The whole `webhook` part of a format."""
+    return {"scheme": scheme, "documentation": "https://example.com", **WEBHOOKS[scheme]}
+
+
+def receiver(scheme: str, *secrets: str) -> Receiver:
+    webhook = Webhook.model_validate(declared(scheme))
+    mapper = Mapper(scheme, webhook, "NL", {"NL": "NL", "ACME": "NL"})
+    return Receiver(webhook, secrets or (SECRETS[scheme],), mapper)

@@ -1,0 +1,82 @@
+"""From a request to the events it brings, for one feed: signed, framed, read. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tieout.errors import ConfigurationError
+from tieout.events.framing import Framed, frame
+from tieout.events.mapping import Mapper
+from tieout.events.model import NewEvent
+from tieout.events.refused import malformed
+from tieout.events.signatures import Headers, keys, verify, verify_adyen
+from tieout.formats.catalogue import formats
+from tieout.formats.webhook import Webhook
+from tieout.settings import Settings
+
+_NEVER_KEPT = ("authorization", "cookie", "proxy-authorization")
+
+
+class Receiver:
+    """Takes the requests of one feed apart. From any thread; holds the feed's keys, shows none."""
+
+    def __init__(self, webhook: Webhook, secrets: Iterable[str], mapper: Mapper) -> None:
+        self._scheme, self._mapper = webhook.scheme, mapper
+        self._keys = keys(webhook.scheme, tuple(secrets))
+        named = {place[7:].lower() for place in _places(webhook.model_dump())}
+        self._named = tuple(sorted(named - set(_NEVER_KEPT)))
+
+    def read(self, headers: Headers, body: bytes, now: float) -> list[NewEvent]:
+        """Every event of a request, in order. `headers` have lower-case names, `now` is unix time.
+
+        Raises Refused: 401 not signed or not now, 415 or 400 not to be read, 400 without an id.
+        """
+        if self._scheme == "adyen":  # the signatures are inside
+            framed = frame(self._scheme, headers, body)
+            verify_adyen(self._keys, [one.document for one in framed])
+        else:
+            verify(self._scheme, self._keys, headers, body, now)
+            framed = frame(self._scheme, headers, body)
+        return [self._event(one, headers) for one in framed]
+
+    def _event(self, one: Framed, headers: Headers) -> NewEvent:
+        kept = {name: headers[name] for name in self._named if name in headers}
+        kept |= one.headers
+        event_id = self._mapper.event_id(one.document, kept)
+        if event_id is None:
+            places = self._mapper.webhook.event_id
+            where = places if isinstance(places, str) else ", ".join(places)
+            raise malformed(f"an event has no id of up to 255 characters at {where}")
+        return self._mapper.read(one.raw, one.document, kept, event_id)
+
+
+def receivers(settings: Settings) -> dict[str, Receiver]:
+    """A receiver for each feed with an inbox. Raises ConfigurationError for what cannot be used."""
+    known, names = formats(settings), settings.entity_names()
+    found = {}
+    for name, feed in settings.feeds.items():
+        if feed.inbox is None:
+            continue
+        layout = known.get(feed.format)
+        if layout is None or layout.webhook is None:
+            raise ConfigurationError(
+                f"feed {name} has an inbox; its format {feed.format!r} says nothing of webhooks",
+                "name a format of kind event, see docs/formats.md",
+            )
+        mapper = Mapper(name, layout.webhook, feed.entity, names)
+        found[name] = Receiver(layout.webhook, feed.inbox.secrets, mapper)
+    return found
+
+
+def _places(value: Any) -> Iterator[str]:
+    """Every place in a header that a declaration names."""
+    if isinstance(value, str):
+        if value.startswith("header:"):
+            yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _places(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _places(one)
