@@ -8,8 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
 from Adyen.util import generate_notification_sig
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
@@ -221,3 +223,46 @@ def receiver(scheme: str, *secrets: str) -> Receiver:
     webhook = Webhook.model_validate(declared(scheme))
     mapper = Mapper(scheme, webhook, "NL", {"NL": "NL", "ACME": "NL"})
     return Receiver(webhook, secrets or (SECRETS[scheme],), mapper)
+
+
+def company(folder: Path, register_url: str | None = None) -> Path:
+    """A configuration with one feed a scheme, each named after it; the file's path."""
+    (folder / "formats").mkdir(parents=True, exist_ok=True)
+    for scheme in WEBHOOKS:
+        layout = {
+            "name": f"test_{scheme}",
+            "title": scheme,
+            "kind": "event",
+            "documentation": "https://example.com",
+            "webhook": declared(scheme),
+        }
+        (folder / "formats" / f"test_{scheme}.yaml").write_text(yaml.safe_dump(layout))
+    feeds = {
+        scheme: {
+            "format": f"test_{scheme}",
+            "entity": "NL",
+            "inbox": {"secrets": [SECRETS[scheme]]},
+        }
+        for scheme in WEBHOOKS
+    }
+    any_pass: dict[str, Any] = {"name": "p", "shape": "one_to_one"}
+    any_pass["key"] = {"source": ["line_id"], "target": ["line_id"]}
+    settings: dict[str, Any] = {
+        "company": "Tests",
+        "calendar": {"start": "2026-10-01"},
+        "entities": {"NL": {"name": "NL", "currency": "EUR", "known_as": ["ACME"]}},
+        "feeds": feeds,
+        "formats": "formats",
+        "reconciliations": {
+            "any": {
+                "source": {"feeds": ["stripe"]},
+                "target": {"feeds": ["hmac"]},
+                "passes": [any_pass],
+            }
+        },
+    }
+    if register_url is not None:
+        settings["register_url"] = register_url
+    path = folder / "tieout.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tieout.events import postgresql
 from tieout.events.model import EventState, InboxEvent, NewEvent, Stored
 from tieout.register.eventtables import event, event_conflict, event_sequence
 from tieout.register.register import now
@@ -27,8 +28,8 @@ def store(connection: Connection, events: Sequence[NewEvent]) -> list[Stored]:
     The same id with the same body is a duplicate and counted; with another body it is a conflict,
     kept apart and never applied. Twice in one call is as twice in two.
     """
-    at = now(connection)
     last = _locked_sequence(connection)
+    at = now(connection)  # under the lock, so that it grows with the sequence
     known = _known(connection, events)
     fresh: list[dict[str, Any]] = []
     outcomes: list[Stored] = []
@@ -47,7 +48,10 @@ def store(connection: Connection, events: Sequence[NewEvent]) -> list[Stored]:
             _set_aside(connection, one, at)
             outcomes.append(Stored("conflict", before[0]))
     if fresh:
-        connection.execute(sa.insert(event), fresh)
+        if _is_postgresql(connection):
+            postgresql.insert(connection, fresh)
+        else:
+            connection.execute(sa.insert(event), fresh)
         connection.execute(sa.update(event_sequence).values(last=last))
     if repeated:
         connection.execute(
@@ -89,10 +93,16 @@ def _locked_sequence(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def _is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
 def _known(
     connection: Connection, events: Sequence[NewEvent]
 ) -> dict[tuple[str, str], tuple[int, str]]:
     wanted = sorted({(one.feed, one.event_id) for one in events})
+    if _is_postgresql(connection):
+        return postgresql.known(connection, wanted)
     found: dict[tuple[str, str], tuple[int, str]] = {}
     key = sa.tuple_(event.c.feed, event.c.event_id)
     columns = (event.c.feed, event.c.event_id, event.c.sequence, event.c.body_sha256)

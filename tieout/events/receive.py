@@ -22,7 +22,7 @@ class Receiver:
     """Takes the requests of one feed apart. From any thread; holds the feed's keys, shows none."""
 
     def __init__(self, webhook: Webhook, secrets: Iterable[str], mapper: Mapper) -> None:
-        self._scheme, self._mapper = webhook.scheme, mapper
+        self.scheme, self._mapper = webhook.scheme, mapper
         self._keys = keys(webhook.scheme, tuple(secrets))
         named = {place[7:].lower() for place in _places(webhook.model_dump())}
         self._named = tuple(sorted(named - set(_NEVER_KEPT)))
@@ -32,12 +32,12 @@ class Receiver:
 
         Raises Refused: 401 not signed or not now, 415 or 400 not to be read, 400 without an id.
         """
-        if self._scheme == "adyen":  # the signatures are inside
-            framed = frame(self._scheme, headers, body)
+        if self.scheme == "adyen":  # the signatures are inside
+            framed = frame(self.scheme, headers, body)
             verify_adyen(self._keys, [one.document for one in framed])
         else:
-            verify(self._scheme, self._keys, headers, body, now)
-            framed = frame(self._scheme, headers, body)
+            verify(self.scheme, self._keys, headers, body, now)
+            framed = frame(self.scheme, headers, body)
         return [self._event(one, headers) for one in framed]
 
     def _event(self, one: Framed, headers: Headers) -> NewEvent:

@@ -1,0 +1,191 @@
+"""The intake as an ASGI application: which address does what, and what is answered.
+
+Raw ASGI: a request that is taken in passes through no framework. Every refusal is problem+json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from tieout.errors import TieoutError
+from tieout.events.answers import ACCEPTED, Answer, problem
+from tieout.events.applier import Applier
+from tieout.events.committer import Committer
+from tieout.events.metrics import UNKNOWN_FEED, Metrics
+from tieout.events.model import NewEvent, Stored
+from tieout.events.pages import Pages
+from tieout.events.receive import Receiver
+from tieout.events.refusals import Refusals
+from tieout.events.refused import Refused
+from tieout.workplace import Workplace
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MOST_BODY = 1 << 20
+BODY_SECONDS = 10.0
+"""A body must be there by then."""
+ANSWER_SECONDS = 30.0
+"""A commit must be there by then; the sender sends again, and it may be a duplicate."""
+FLUSH_SECONDS = 3.0
+PREFIX = "/v1/events/"
+
+
+class Intake:
+    """The ASGI application of one workplace; its threads live from lifespan startup to shutdown."""
+
+    def __init__(
+        self,
+        workplace: Workplace,
+        receivers: Mapping[str, Receiver],
+        apply: Callable[[int], int],
+        pages: Pages,
+        metrics: Metrics,
+    ) -> None:
+        """`apply(most)` applies stored events and says how many."""
+        self._register = workplace.register
+        self._receivers, self._pages, self._metrics = receivers, pages, metrics
+        self._adyen = {name for name, receiver in receivers.items() if receiver.scheme == "adyen"}
+        self._refusals = Refusals()
+        self._applier = Applier(apply, busy=lambda: self._committer.waiting > 0)
+        self._committer = Committer(workplace.register, metrics, self._applier.wake)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request, or the life of the server."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if not path.startswith(PREFIX):
+            await (await self._pages.answer(scope)).send(send)
+            return
+        started, feed = time.perf_counter(), path[len(PREFIX) :]
+        try:
+            answer = await self._take_in(feed, scope, receive)
+        except Refused as refused:
+            answer = self._refuse(feed, refused)
+        except _GoneError:
+            return
+        await answer.send(send)
+        self._metrics.request.observe(time.perf_counter() - started)
+
+    async def _take_in(self, feed: str, scope: Message, receive: Receive) -> Answer:
+        receiver = self._receivers.get(feed)
+        if receiver is None:
+            raise Refused(404, "unknown_feed", "no feed with an inbox has this name")
+        if scope["method"] != "POST":
+            raise Refused(405, "method", "events are sent with POST")
+        headers = _headers(scope["headers"])
+        body = await _body(headers, receive)
+        events = receiver.read(headers, body, time.time())
+        if not events:
+            return _stored([])
+        answer = self._committer.submit(events)
+        late = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _give_up, answer)
+        try:
+            outcomes = await answer
+        finally:
+            late.cancel()
+        self._count(feed, events, outcomes)
+        return ACCEPTED if feed in self._adyen else _stored(outcomes)
+
+    def _count(self, feed: str, events: list[NewEvent], outcomes: list[Stored]) -> None:
+        for event, stored in zip(events, outcomes, strict=True):
+            self._metrics.events.labels(feed, stored.outcome).inc()
+            if event.state == "dead" and stored.outcome == "new":
+                self._metrics.dead.labels(feed).inc()
+
+    def _refuse(self, feed: str, refused: Refused) -> Answer:
+        name = feed if feed in self._receivers else UNKNOWN_FEED
+        self._metrics.rejected.labels(name, refused.reason).inc()
+        self._refusals.count(name, refused.reason)
+        return problem(refused)
+
+    # The life of the server
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._committer.start()
+                self._applier.start()
+                self._flushing = asyncio.create_task(self._flush_for_good())
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self._flushing.cancel()
+                await asyncio.to_thread(self._committer.stop)
+                await asyncio.to_thread(self._applier.stop)
+                await self._flush()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _flush_for_good(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        with suppress(TieoutError):  # kept, and added when the database is back
+            await asyncio.to_thread(self._refusals.flush, self._register)
+
+
+class _GoneError(Exception):
+    """The client has left: nobody is there to be answered."""
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case; of one sent twice the values are joined, which is what HTTP means."""
+    found: dict[str, str] = {}
+    for key, value in raw:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
+
+
+async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """The whole body. Raises Refused (413, 408) once it is known to be too long or too late."""
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > MOST_BODY:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size, more = 0, True
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _GoneError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > MOST_BODY:
+                    raise _too_large()
+                chunks.append(chunk)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refused(408, "slow", f"the body was not there within {BODY_SECONDS:.0f} s") from None
+    return b"".join(chunks)
+
+
+def _too_large() -> Refused:
+    return Refused(413, "too_large", f"a request has at most {MOST_BODY:,} bytes")
+
+
+def _give_up(answer: asyncio.Future[list[Stored]]) -> None:
+    if not answer.done():
+        told = "it was not stored in time, or it is not known whether it was; send it again"
+        answer.set_exception(Refused(503, "slow_database", told))
+
+
+def _stored(outcomes: list[Stored]) -> Answer:
+    counts = {"new": 0, "duplicate": 0, "conflict": 0}
+    for one in outcomes:
+        counts[one.outcome] += 1
+    return Answer(200, json.dumps(counts).encode())
