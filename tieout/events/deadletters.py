@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tieout.errors import RequestError
-from tieout.events.framing import MalformedError, document_of
+from tieout.events.framing import document
 from tieout.events.inbox import by_sequence, store
 from tieout.events.mapping import Mapper
 from tieout.events.model import InboxEvent, NewEvent, Problem
 from tieout.events.receive import mapper_of
+from tieout.events.refused import Refused
 from tieout.register.eventtables import event, event_action, event_conflict
 from tieout.register.register import Register, now
 from tieout.register.statements import chunks
@@ -105,8 +106,8 @@ def _replay(
 def _read(mapper: Mapper, one: InboxEvent) -> NewEvent:
     """The event by today's declaration; one that cannot be read at all stays as it is."""
     try:
-        document = document_of(mapper.webhook.scheme, one.body, one.headers)
-    except MalformedError as wrong:
+        read = document(one.body, one.headers)
+    except Refused as wrong:
         problem = Problem("business", "malformed", wrong.detail, "discard it")
         empty = mapper.read(one.body, {}, dict(one.headers), one.event_id)
         return NewEvent(
@@ -119,7 +120,7 @@ def _read(mapper: Mapper, one: InboxEvent) -> NewEvent:
             "dead",
             problem,
         )
-    return mapper.read(one.body, document, dict(one.headers), one.event_id)
+    return mapper.read(one.body, read, dict(one.headers), one.event_id)
 
 
 def discard(
@@ -178,18 +179,22 @@ def _imported(mapper: Mapper, bodies: Iterable[bytes]) -> Iterable[NewEvent]:
             continue
         raw, headers = body.strip(), {"content-type": "application/json"}
         try:
-            document = document_of(scheme, raw, headers)
-        except MalformedError as wrong:
+            read = document(raw, headers)
+        except Refused as wrong:
             raise RequestError(
                 f"row {number} is no event: {wrong.detail}", "write one JSON object a line"
             ) from None
-        if scheme == "standard_webhooks" and isinstance(document.get("id"), str):
-            headers["webhook-id"] = document["id"]  # a file has no headers
-        event_id = mapper.event_id(document, headers)
+        if (
+            scheme == "standard_webhooks"
+            and isinstance(read, dict)
+            and isinstance(read.get("id"), str)
+        ):
+            headers["webhook-id"] = read["id"]  # a file has no headers
+        event_id = mapper.event_id(read, headers)
         if event_id is None:
             places = mapper.webhook.event_id
             raise RequestError(f"row {number} has no id (at {places})", "see the format's webhook")
-        yield mapper.read(raw, document, headers, event_id)
+        yield mapper.read(raw, read, headers, event_id)
 
 
 def _batches(events: Iterable[NewEvent]) -> Iterable[list[NewEvent]]:

@@ -11,7 +11,7 @@ from tieout.events.mapping import Mapper
 from tieout.events.model import NewEvent
 from tieout.events.refused import malformed
 from tieout.events.signatures import Headers, keys, verify, verify_adyen
-from tieout.formats.catalogue import formats
+from tieout.formats.catalogue import format_of
 from tieout.formats.webhook import Webhook
 from tieout.settings import Settings
 
@@ -51,21 +51,31 @@ class Receiver:
         return self._mapper.read(one.raw, one.document, kept, event_id)
 
 
+def mapper_of(settings: Settings, feed: str) -> Mapper:
+    """Who reads the events of a feed with an inbox. Raises ConfigurationError."""
+    layout = format_of(settings, feed)
+    if layout.webhook is None:
+        raise ConfigurationError(
+            f"feed {feed} has an inbox; its format {layout.name!r} says nothing of webhooks",
+            "name a format of kind event, see docs/formats.md",
+        )
+    return Mapper(feed, layout.webhook, settings.feeds[feed].entity, settings.entity_names())
+
+
 def receivers(settings: Settings) -> dict[str, Receiver]:
     """A receiver for each feed with an inbox. Raises ConfigurationError for what cannot be used."""
-    known, names = formats(settings), settings.entity_names()
     found = {}
     for name, feed in settings.feeds.items():
         if feed.inbox is None:
             continue
-        layout = known.get(feed.format)
-        if layout is None or layout.webhook is None:
-            raise ConfigurationError(
-                f"feed {name} has an inbox; its format {feed.format!r} says nothing of webhooks",
-                "name a format of kind event, see docs/formats.md",
-            )
-        mapper = Mapper(name, layout.webhook, feed.entity, names)
-        found[name] = Receiver(layout.webhook, feed.inbox.secrets, mapper)
+        for secret in feed.inbox.secrets:
+            if secret.startswith("${"):
+                raise ConfigurationError(
+                    f"environment variable {secret[2:].rstrip('}')} is not set",
+                    f"export it first: it is the signing key of feeds.{name}",
+                )
+        mapper = mapper_of(settings, name)
+        found[name] = Receiver(mapper.webhook, feed.inbox.secrets, mapper)
     return found
 
 

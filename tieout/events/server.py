@@ -9,13 +9,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tieout.errors import ConfigurationError, RequestError, TieoutError
 from tieout.events.app import Intake
+from tieout.events.apply import apply_waiting
 from tieout.events.metrics import Metrics
 from tieout.events.pages import TOKEN, Pages, is_loopback
 from tieout.events.receive import receivers
@@ -130,13 +130,7 @@ def application(workplace: Workplace, *, local: bool) -> Intake:
 
 def _apply(workplace: Workplace) -> Callable[[int], int]:
     def apply(most: int) -> int:
-        from importlib import import_module
-
-        try:
-            apply_waiting: Any = import_module("tieout.events.apply").apply_waiting
-        except ModuleNotFoundError:
-            return 0
-        return int(apply_waiting(workplace.register, workplace.settings, most))
+        return apply_waiting(workplace.register, workplace.settings, most)
 
     return apply
 
