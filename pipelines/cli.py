@@ -17,6 +17,7 @@ COMMANDS = {
     "statement": Lazy("tieout.cli.statements:statement", "Print completeness statements."),
     "breaks": Lazy("tieout.cli.statements:breaks", "List breaks with their explanations."),
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
+    "trace": Lazy("tieout.cli.trace:trace", "Where an invoice or payment is, across systems."),
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
