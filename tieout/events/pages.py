@@ -11,13 +11,13 @@ import hmac
 import ipaddress
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
 
 from tieout.errors import RequestError, TieoutError
 from tieout.events.answers import Answer, json_answer, problem
+from tieout.events.live import summary
 from tieout.events.metrics import Metrics
 from tieout.events.openapi import DOCUMENT
 from tieout.events.refused import Refused
@@ -111,23 +111,16 @@ class Pages:
         self._metrics.waiting_dead.set(dead)
 
     def _summary(self) -> Answer:
-        summary = _resolved("tieout.events.live:summary")
         w = self._workplace
         return json_answer(summary(w.register, w.settings, datetime.now(UTC)))
 
     def _trace(self, ref: str) -> Answer:
-        trace = _resolved("tieout.events.trace:trace")
-        return json_answer(trace(self._workplace, ref).as_json())
+        from tieout.events.trace import trace  # reads lines: Polars is loaded when it is needed
 
-
-def _resolved(target: str) -> Callable[..., Any]:
-    """A function by `module:name`, loaded when it is first asked for. Raises Refused: not there."""
-    module, _, name = target.partition(":")
-    try:
-        found: Callable[..., Any] = getattr(import_module(module), name)
-    except ModuleNotFoundError:
-        raise Refused(404, "unknown_address", "this view is not part of this version") from None
-    return found
+        found = trace(self._workplace, ref)
+        if found.empty:
+            raise Refused(404, "not_found", "nothing is known of this reference")
+        return json_answer(found.as_json())
 
 
 def is_loopback(host: str) -> bool:
