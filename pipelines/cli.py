@@ -24,6 +24,7 @@ COMMANDS = {
     "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),
     "events": Lazy("tieout.cli.events:events", "The inbox, and what waits in its dead letters."),
     "live": Lazy("tieout.cli.live:live", "What the senders told, and what is awaited."),
+    "alerts": Lazy("tieout.cli.alerts:alerts", "What waits for a person, and who is told."),
     "quarantine": Lazy("tieout.cli.quarantine:quarantine", "Rows refused by validation."),
     "formats": Lazy("tieout.cli.formats:formats", "The formats of extracts that can be read."),
     "sample": Lazy("tieout.cli.sample:sample", "Make the extracts of a sample company."),

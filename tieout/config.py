@@ -38,7 +38,7 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Setti
     problems = [
         (line_at(lines, trail), f"environment variable {name} is not set; export it first")
         for trail, name in used
-        if name not in taken and not _is_key_of_inbox(trail)
+        if name not in taken and not _may_be_unset(trail)
     ]
     settings = _validated(_substituted(document, taken), path, lines, problems)
     if settings is not None:
@@ -90,9 +90,11 @@ def _variables(value: object, trail: Trail) -> Iterator[tuple[Trail, str]]:
             yield trail, name
 
 
-def _is_key_of_inbox(trail: Trail) -> bool:
-    """Signing keys are for the intake alone, which asks for them; nothing else should hold them."""
-    return len(trail) > 3 and trail[0] == "feeds" and trail[2:4] == ("inbox", "secrets")
+def _may_be_unset(trail: Trail) -> bool:
+    """Signing keys are for the intake alone, which asks for them, addresses of alerts for whoever
+    sends them: nothing else should hold either."""
+    inbox = len(trail) > 3 and trail[0] == "feeds" and trail[2:4] == ("inbox", "secrets")
+    return inbox or trail[:2] == ("alerts", "targets")
 
 
 def _substituted(value: object, taken: Mapping[str, str]) -> object:

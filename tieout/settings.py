@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from tieout.alerts.settings import Alerts
 from tieout.fees import FeeRule
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
@@ -189,6 +190,8 @@ class Settings(Part):
     rates: dict[Name, Filled] = Field(default_factory=dict)
     """Rate tables: CSV files with the columns date, currency, to, rate, relative to the
     configuration file."""
+    alerts: Alerts = Alerts()
+    """Who is told of what waits for a person."""
     journals: Journals = Journals()
     """Where proposed corrections are posted, as far as the account map leaves a choice."""
     formats: str | None = None
