@@ -41,7 +41,7 @@ _COLUMNS = dg.TableSchema(
 def extracts(feed: str, settings: Settings) -> dg.AssetsDefinition:
     """The asset `extracts/<feed>`. Grain: one row a delivery."""
     about = settings.feeds[feed]
-    source = "database query" if about.url else "files"
+    source = "database query" if about.url else "inbox" if about.inbox else "files"
 
     @dg.asset(
         key=["extracts", feed],
@@ -51,7 +51,7 @@ def extracts(feed: str, settings: Settings) -> dg.AssetsDefinition:
         ),
         group_name="extracts",
         owners=owner(settings),
-        kinds={"sql" if about.url else "file"},
+        kinds={"sql" if about.url else "webhook" if about.inbox else "file"},
         tags={"feed": feed, "format": about.format},
         metadata={COLUMN_SCHEMA: _COLUMNS},
         partitions_def=partitions(settings, about.every),

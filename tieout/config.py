@@ -139,6 +139,7 @@ def _cross_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
     yield from _file_checks(settings)
     yield from _journal_checks(settings)
     yield from _fee_checks(settings)
+    yield from _inbox_checks(settings)
     feeds = sorted(settings.feeds)
     for name, reconciliation in settings.reconciliations.items():
         here: Trail = ("reconciliations", name)
@@ -244,6 +245,20 @@ def _entity_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
         if feed.entity is not None and feed.entity not in settings.entities:
             known = ", ".join(sorted(settings.entities))
             yield ("feeds", name, "entity"), f"no entity {feed.entity!r}; entities are {known}"
+
+
+def _inbox_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:
+    """Events that expect lines of a feed, or a posting by a reconciliation, that there is not."""
+    for name, feed in settings.feeds.items():
+        for kind, expected in (feed.inbox.expects if feed.inbox else {}).items():
+            here: Trail = ("feeds", name, "inbox", "expects", kind)
+            for position, wanted in enumerate(expected.feeds):
+                if wanted not in settings.feeds:
+                    known = ", ".join(sorted(settings.feeds))
+                    yield (*here, "feeds", position), f"no feed {wanted!r}; feeds are {known}"
+            by = expected.posted_by
+            if by is not None and getattr(settings.reconciliations.get(by), "source", None) is None:
+                yield (*here, "posted_by"), f"{by!r} is no reconciliation of two sides"
 
 
 def _fee_checks(settings: Settings) -> Iterator[tuple[Trail, str]]:

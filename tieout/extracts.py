@@ -16,6 +16,7 @@ from typing import Any
 
 from tieout.answers import take_answers
 from tieout.errors import ExtractError
+from tieout.events.export import exported
 from tieout.formats.catalogue import format_of
 from tieout.inspection import Inspection, inspect
 from tieout.lines.latest import latest_day
@@ -124,11 +125,15 @@ def take_in(
     """Take in what is there for windows of a feed; returns their current extracts, old and new.
 
     The same content again is one extract; other content under a known name is its next version. A
-    feed that is a query is asked for every window (`answers`). Raises ExtractError for what cannot
-    be taken in, after all others have been.
+    feed that is a query is asked for every window (`answers`), an inbox gives what it holds of each
+    that has begun (`events.export`). Raises ExtractError for what cannot be taken in, after all
+    others have been.
     """
     if workplace.settings.feeds[feed].url is not None:
         take_answers(workplace, feed, windows, progress=progress)
+        return current(workplace, feed, windows)
+    if workplace.settings.feeds[feed].inbox is not None:
+        _take_events(workplace, feed, windows, progress)
         return current(workplace, feed, windows)
     problems = _take_files(workplace, feed, windows, progress)
     if len(problems) == 1:
@@ -138,6 +143,20 @@ def take_in(
             "\n".join(str(p) for p in problems), "correct these; all others were taken in"
         )
     return current(workplace, feed, windows)
+
+
+def _take_events(
+    workplace: Workplace, feed: str, windows: Sequence[str] | None, progress: Progress | None
+) -> None:
+    made = {}
+    for extract in exported(workplace, feed, windows, progress=progress):
+        workplace.register.record_extract(extract)
+        made[extract.window] = extract
+    for known in current(workplace, feed, list(made)):
+        new = made[known.window]
+        # The same lines, and yet the window may be over now, or an ignored event have come.
+        if known.sha256 == new.sha256 and known.manifest != new.manifest:
+            _restate(workplace, known, new.manifest)
 
 
 def _take_files(
@@ -177,10 +196,10 @@ def current(
     ]
 
 
-def _restate(workplace: Workplace, found: FoundExtract, sha256: str) -> None:
+def _restate(workplace: Workplace, known: TakenExtract, manifest: dict[str, Any] | None) -> None:
     """The same file with another manifest: the sender corrected the control totals."""
-    key = f"{found.window}/{found.name}/{sha256}"
-    workplace.register.note(_MANIFESTS + found.feed, key, {"manifest": found.manifest})
+    key = f"{known.window}/{known.name}/{known.sha256}"
+    workplace.register.note(_MANIFESTS + known.feed, key, {"manifest": manifest})
 
 
 def _keep(
@@ -197,7 +216,7 @@ def _keep(
     with location.as_file(found.path, workplace.home) as path:
         if known is not None and fingerprint(path)[0] == known.sha256:
             if known.manifest != found.manifest:
-                _restate(workplace, found, known.sha256)
+                _restate(workplace, known, found.manifest)
             return None
         kept = workplace.store.keep_evidence(path)
     return _taken((found.feed, found.window, found.name), kept, found.manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -83,6 +83,33 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a sender's events have been seen in a period: how many happened in it, the last one's
+    moment at the sender, how many wait in the dead letters, and the sender's numbers that never
+    came (account, first, last).
+    """
+
+    feed: str
+    events: int
+    last_event: datetime | None
+    dead_letters: int
+    gaps: tuple[tuple[str, int, int], ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The watermark as one JSON object; the moment is ISO in UTC."""
+        return {
+            "feed": self.feed,
+            "events": self.events,
+            "last_event": None if self.last_event is None else self.last_event.isoformat(),
+            "dead_letters": self.dead_letters,
+            "gaps": [
+                {"account": account, "first": first, "last": last, "missing": last - first + 1}
+                for account, first, last in self.gaps
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """The completeness statement of one reconciliation, period, entity, currency and side.
 
@@ -90,7 +117,8 @@ class Statement:
     every one of AGES; `completeness` is the matched share of what was received, in percent, by
     count and by absolute amount (100.00 where nothing was due); `delivery` counts delivery breaks
     by class. `answers` has every name of ANSWERS for the statement of a chain and adds up to the
-    accepted lines; it is None for any other.
+    accepted lines; it is None for any other. `watermarks` has one entry for each inbox of events
+    among the feeds of the reconciliation.
     """
 
     reconciliation: str
@@ -105,6 +133,7 @@ class Statement:
     completeness: dict[str, Decimal]
     delivery: dict[str, Figure] = field(default_factory=dict)
     answers: dict[str, Figure] | None = None
+    watermarks: tuple[Watermark, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -117,7 +146,11 @@ class Statement:
         def figures(part: dict[str, Figure]) -> dict[str, object]:
             return {name: figure.as_json(self.currency) for name, figure in part.items()}
 
-        told = {} if self.answers is None else {"answers": figures(self.answers)}
+        told: dict[str, object] = {}
+        if self.answers is not None:
+            told["answers"] = figures(self.answers)
+        if self.watermarks:
+            told["watermarks"] = [one.as_json() for one in self.watermarks]
         return {
             "reconciliation": self.reconciliation,
             "period": str(self.period),

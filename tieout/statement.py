@@ -30,6 +30,7 @@ from tieout.money import NO_CURRENCY
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register.records import NewPublication
 from tieout.statement_inputs import base_of, reading
+from tieout.watermark import watermarks_of
 from tieout.workplace import Workplace
 
 STATEMENTS = {
@@ -73,9 +74,11 @@ def statements_of(
                 books[_key(row)].answer(row)
         deliveries = engine.table("delivery_breaks")
     _add_delivery(books, deliveries)
+    marks = watermarks_of(workplace, name, periods)
     found: dict[Period, list[Statement]] = {period: [] for period in periods}
     for key in sorted(books, key=lambda k: (k.period, k.entity, k.currency, _SIDE_ORDER[k.side])):
-        found[key.period].append(books[key].statement(name, key, chained=chained))
+        one = books[key].statement(name, key, chained=chained)
+        found[key.period].append(replace(one, watermarks=marks[key.period]))
     return found
 
 

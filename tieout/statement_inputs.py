@@ -76,7 +76,12 @@ def _side_through(workplace: Workplace, feeds: Sequence[str]) -> date:
 def _through(workplace: Workplace, feed: str) -> date:
     """The last whole UTC day up to which a feed's latest extract reaches."""
     heads = workplace.register.heads(f"lines/{feed}")
-    delivered = [window for window, head in heads.items() if head.totals.get("extracts")]
+    # What an inbox holds of a day that is not over is not the whole of it.
+    delivered = [
+        window
+        for window, head in heads.items()
+        if head.totals.get("extracts") and head.totals.get("watermark", {}).get("complete", True)
+    ]
     if not delivered:
         return NEVER
     return (window_end(max(delivered)) - timedelta(days=1)).date()

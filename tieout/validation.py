@@ -90,7 +90,13 @@ def _feed_problems(settings: Settings, name: str, layout: Format) -> Iterator[tu
             )
             yield (*here, "options", option), text
     try:
-        if feed.url is not None:
+        if feed.inbox is not None:
+            if layout.webhook is None:
+                text = f"{layout.name} is no format of webhooks, so it cannot fill an inbox"
+                yield (*here, "format"), text
+        elif layout.webhook is not None:
+            yield here, f"{layout.name} is a format of webhooks; give the feed an inbox"
+        elif feed.url is not None:
             SqlFeed(name, feed, layout.query, settings.base).close()
         else:
             check_location(settings, name)

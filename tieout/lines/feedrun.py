@@ -23,7 +23,7 @@ from tieout.formats.readers import read_extract
 from tieout.formats.reading import ROW, Batch, Request, StatedTotal, Table
 from tieout.lines.convert import SOURCES, Converter
 from tieout.lines.members import Member, Sums, held_to, placed, sums, sums_files
-from tieout.lines.refused import Held, refused_rows, torn_rows
+from tieout.lines.refused import Held, as_dead_letters, refused_rows, torn_rows
 from tieout.lines.retyped import retyped
 from tieout.lines.tally import Tally, count
 from tieout.lines.window import Part, Window
@@ -196,6 +196,8 @@ class FeedRun:
             ],
             rechunk=True,
         )
+        if self.converter.layout.webhook is not None:
+            quarantine = as_dead_letters(quarantine)
         members = {n: there for w in owner.values() for n, there in w.members.items()}
         return _split(converted.lines), _split(placed(quarantine, members))
 

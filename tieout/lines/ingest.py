@@ -89,7 +89,7 @@ def refresh_lines(
                 reports[window] = replace(known, notes=(*known.notes, told))
         if progress is not None:
             progress(start + len(some), len(todo))
-    if layout.controls.sequence is not None:
+    if layout.controls.sequence is not None or (layout.webhook and layout.webhook.sequence):
         for window, rows in sequence.republish(workplace, feed, run_id=run_id).items():
             if window in reports:
                 known = reports[window]

@@ -50,6 +50,17 @@ def refused_rows(
     )
 
 
+def as_dead_letters(quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Quarantine rows with the inbox's own words for why an event is no line (`code: why -> remedy`
+    in the column problem)."""
+    words = pl.col("value").str.extract_groups(r"(?s)^(?<code>\w+): (?<why>.*) -> (?<remedy>.*)$")
+    own = (pl.col("column") == "problem") & words.struct.field("code").is_not_null()
+    return quarantine.with_columns(
+        pl.when(own).then(words.struct.field(told)).otherwise(pl.col(name)).alias(name)
+        for name, told in (("reason", "code"), ("message", "why"), ("remedy", "remedy"))
+    )
+
+
 def _as_json(held: Held, refused: pl.DataFrame) -> pl.DataFrame:
     rows = held.raw.with_columns(pl.lit(held.extract, pl.Int32).alias("extract")).join(
         refused, on=KEYS, how="semi"

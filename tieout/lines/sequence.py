@@ -1,4 +1,5 @@
-"""Numbers that go up by one from extract to extract (Adyen's batches): what is missing in between.
+"""Numbers that go up by one from extract to extract (Adyen's batches) or from event to event: which
+are missing in between.
 
 A gap belongs to the window of the extract after it. Extracts arrive in any order, so gaps are told
 from all that is published, and the deliveries of a window are published again when its gaps have
@@ -20,7 +21,7 @@ from tieout.register.records import NewPublication, Publication
 from tieout.workplace import Workplace
 
 Numbers = Mapping[str, Mapping[str, list[list[object]]]]
-"""Window -> account -> [number, entity]."""
+"""Window -> account -> [number, entity], or [first, last, entity of the first] for many."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,22 @@ class Gap:
 
 def gaps(numbers: Numbers) -> dict[str, list[Gap]]:
     """Gaps by window; the lowest number of an account is where it begins."""
-    known: dict[str, set[int]] = {}
-    for accounts in numbers.values():
+    ranges: dict[str, list[tuple[int, int, str, str]]] = {}
+    for window, accounts in numbers.items():
         for account, seen in accounts.items():
-            known.setdefault(account, set()).update(int(str(n)) for n, _ in seen)
+            ranges.setdefault(account, []).extend(
+                (int(str(one[0])), int(str(one[-2])), window, str(one[-1])) for one in seen
+            )
     found: dict[str, list[Gap]] = {}
-    for window, accounts in sorted(numbers.items()):
-        for account, seen in sorted(accounts.items()):
-            for text, entity in sorted(seen, key=str):
-                number = int(str(text))
-                below = [n for n in known[account] if n < number]
-                if below and max(below) != number - 1:
-                    gap = Gap(account, str(entity), max(below) + 1, number - 1)
-                    found.setdefault(window, []).append(gap)
+    for account in sorted(ranges):
+        before = reach = ends = None
+        for first, last, window, entity in sorted(ranges[account]):
+            if first != before:
+                # Of several extracts with one number, each has the gap before it.
+                before, reach = first, ends
+            if reach is not None and reach < first - 1:
+                found.setdefault(window, []).append(Gap(account, entity, reach + 1, first - 1))
+            ends = last if ends is None else max(ends, last)
     return found
 
 

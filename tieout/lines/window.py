@@ -16,6 +16,7 @@ from tieout.formats.refusals import KEYS
 from tieout.lines.columns import DELIVERIES, QUARANTINE, columns
 from tieout.lines.delivery import Delivery
 from tieout.lines.duplicates import DUPLICATE_OF, settle
+from tieout.lines.manifest import INBOX
 from tieout.lines.members import Member, placed
 from tieout.lines.tally import Tally
 from tieout.model import Figure
@@ -183,6 +184,7 @@ class Sink:
         }
         if numbers := self._numbers():
             report["numbers"] = numbers
+        report |= self._of_inbox()
         lines = self._file()
         report |= _span(self._periods)
         made = [NewPublication(f"lines/{feed}", key, _files(lines), self._rows, report)]
@@ -220,6 +222,15 @@ class Sink:
         return {
             a: [[n, e] for n, e in sorted(numbers.items())] for a, numbers in sorted(seen.items())
         }
+
+    def _of_inbox(self) -> dict[str, Any]:
+        """What the inbox says of the window, where the feed is one: numbers, and its watermark."""
+        manifests = [e.manifest or {} for e in self.window.extracts.values()]
+        told = next((dict(m[INBOX]) for m in manifests if INBOX in m), None)
+        if told is None:
+            return {}
+        numbers = told.pop("numbers")
+        return {"watermark": told, **({"numbers": numbers} if numbers else {})}
 
     def _row_counts(self, duplicates: pl.DataFrame) -> dict[str, int]:
         tallies = self.window.tallies.values()

@@ -29,6 +29,7 @@ from tieout.render.layout import (
     percent_text,
     printable,
     rows,
+    watermark_sentences,
 )
 from tieout.render.report import COLUMNS, does_it_hold, entries, is_clear
 from tieout.waterfall import Waterfall
@@ -57,6 +58,7 @@ class _Table:
     sides: tuple[str, ...]
     rows: tuple[_TableRow, ...]
     failing: tuple[str, ...]
+    seen: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def _table(pair: Pair) -> _Table:
         if not side.holds
     ]
     sides = tuple(side.side for side in pair.sides)
-    return _Table(pair.title, pair.anchor, sides, tuple(shown), tuple(failing))
+    seen = tuple(watermark_sentences(pair))
+    return _Table(pair.title, pair.anchor, sides, tuple(shown), tuple(failing), seen)
 
 
 def _steps(one: Waterfall, *, drawn: bool) -> _Steps:

@@ -18,6 +18,7 @@ from tieout.model import (
     OPEN_ITEM_ROWS,
     Figure,
     Statement,
+    Watermark,
 )
 from tieout.money import NO_CURRENCY, minor_units, text_amount
 
@@ -42,6 +43,8 @@ _TOP = frozenset({"received", "accepted", "unexplained", "opening"})
 _ACCEPTED = ("matched", "matched_in_transit", "timing", "breaks", "unexplained")
 _RECEIVED = ("received", "not_in_file", "quarantined", "duplicates", "accepted")
 _PLACES = Decimal("0.01")
+_SHOWN = 5
+"""Gaps named in a sentence; the JSON has all of them."""
 _WIDE = Context(prec=76)
 """Sums have up to 38 digits; Python's own 28 would refuse or round them."""
 
@@ -250,6 +253,22 @@ def answers_sentence(pair: Pair) -> str:
             said = ", ".join([first.replace(" ", f" {are} ", 1) if told else first, *more])
             return f"Of {accepted} {said}."
     return ""
+
+
+def watermark_sentences(pair: Pair) -> list[str]:
+    """How far the events have been seen, a sentence a feed; none where no feed is an inbox."""
+    return [_watermark(one) for one in pair.first.watermarks]
+
+
+def _watermark(one: Watermark) -> str:
+    told = f"{one.feed}: {count_of(one.events, 'event')}"
+    if one.last_event is not None:
+        told += f", the last at {one.last_event:%Y-%m-%d %H:%M:%S} UTC"
+    gaps = [f"{a} {first} to {last} ({last - first + 1})" for a, first, last in one.gaps[:_SHOWN]]
+    if len(one.gaps) > _SHOWN:
+        gaps.append(f"and {len(one.gaps) - _SHOWN} more")
+    told += f"; never came: {', '.join(gaps)}" if gaps else "; no gap in the sender's numbers"
+    return printable(f"{told}; {count_of(one.dead_letters, 'dead letter')}.")
 
 
 def _answers(sides: Sequence[Statement]) -> list[Row]:

@@ -23,6 +23,7 @@ from tieout.render.layout import (
     percent_text,
     printable,
     rows,
+    watermark_sentences,
 )
 from tieout.render.report import COLUMNS, entries
 
@@ -110,9 +111,9 @@ def escaped(text: str) -> str:
 def _pair(pair: Pair) -> str:
     sides = [side.side for side in pair.sides]
     heads = ["", *(f"{side} {figure}" for side in sides for figure in ("count", "amount"))]
-    said = answers_sentence(pair)
+    said = [answers_sentence(pair), *map(escaped, watermark_sentences(pair))]
     shown = table(heads, [_cells(pair, row) for row in rows(pair)], words=1)
-    return f"{shown}\n{said}\n" if said else shown
+    return "\n".join([shown, *(f"{sentence}\n" for sentence in said if sentence)])
 
 
 def _cells(pair: Pair, row: Row) -> list[str]:

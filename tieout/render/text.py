@@ -18,6 +18,7 @@ from tieout.render.layout import (
     pairs,
     printable,
     rows,
+    watermark_sentences,
 )
 
 WIDTH = 100
@@ -35,7 +36,8 @@ def _pair(pair: Pair) -> str:
         table = [line for side in pair.sides for line in [*_table(Pair((side,))), ""]][:-1]
     title = printable(pair.title)
     answers = textwrap.wrap(answers_sentence(pair), WIDTH)
-    lines = [title, "=" * len(title), *table, *answers, *_what_fails(pair)]
+    seen = [line for told in watermark_sentences(pair) for line in textwrap.wrap(told, WIDTH)]
+    lines = [title, "=" * len(title), *table, *answers, *seen, *_what_fails(pair)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -20,7 +20,14 @@ from tieout.model import AGES, OPEN_ITEM_ROWS, Break, Figure, Statement
 from tieout.money import plain_amount
 from tieout.render.breaks import COLUMNS as BREAK_COLUMNS
 from tieout.render.breaks import is_formula, largest
-from tieout.render.layout import Cell, entity_text, pairs, rows, whole_percent
+from tieout.render.layout import (
+    Cell,
+    entity_text,
+    pairs,
+    rows,
+    watermark_sentences,
+    whole_percent,
+)
 from tieout.render.report import COLUMNS, does_it_hold, entries
 from tieout.render.waterfall import rows as waterfall_rows
 from tieout.waterfall import Waterfall
@@ -178,6 +185,10 @@ def _statements(sheets: _Sheets, given: Sequence[Statement]) -> None:
                 indent = {"indent": row.depth} if row.depth else {}
                 sheets.write(sheet, n, 5, row.label, **indent)
                 _figures(sheets, sheet, n, row.cells[0], None if row.percent else one.currency)
+            for sentence in watermark_sentences(pair):
+                n += 1
+                for column, word in enumerate((*_key(one), sentence)):
+                    sheets.write(sheet, n, column, word)
     sheet.autofilter(0, 0, max(1, n), len(heads) - 1)
 
 
