@@ -72,6 +72,10 @@ fuzz: $(DEV)  ## property tests with a random seed and many more examples
 proof: $(DEV)  ## precision and recall of every class on five samples of 100,000 rows
 	@$(BIN)/python -m tests.proof.sample --seeds 5
 
+.PHONY: proof-events
+proof-events: $(DEV)  ## 100,000 events shuffled and with duplicates against the same ones once, in order
+	@$(BIN)/python -m tests.proof.events --events 100000
+
 .PHONY: lock
 lock: $(DEV)  ## resolve the dependencies anew (Linux and macOS, Python 3.11 to 3.13), keeping pins that fit
 	@$(UV) --group build --output-file requirements.lock

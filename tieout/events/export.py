@@ -32,13 +32,21 @@ from tieout.workplace import Workplace
 
 EXPORTED: tuple[EventState, ...] = ("new", "applied", "dead")
 """An ignored event means nothing here; one discarded was taken out by a person."""
-REFS = ("customer", "subscription", "invoice", "payment", "payout")
+REFS: Mapping[str, str] = {
+    "document": "document_ref",
+    "customer": "customer_ref",
+    "subscription": "subscription_ref",
+    "invoice": "invoice_ref",
+    "payment": "payment_ref",
+    "payout": "settlement_batch",
+}
+"""Kind of reference -> the column of an event line that has it."""
 _PORTION = 10_000
 _KEY = re.compile(r"(?!h:)[A-Za-z0-9_.:-]{1,128}")
 _PLAIN = ("event_id", "source", "type", "occurred_at", "received_at", "entity", "subject_ref")
 _COLUMNS = (
     *_PLAIN,
-    *("customer_ref", "subscription_ref", "invoice_ref", "payment_ref", "settlement_batch"),
+    *REFS.values(),
     *("currency", "amount", "correlation_id", "problem"),
 )
 _SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
@@ -141,7 +149,7 @@ def _row(settings: Settings, feed: str, row: Any) -> dict[str, str | None]:
         "received_at": _moment(row.received_at),
         "entity": told["entity"],
         "subject_ref": told["subject_ref"],
-        **dict(zip(_COLUMNS[7:12], map(refs.get, REFS), strict=True)),
+        **{column: refs.get(kind) for kind, column in REFS.items()},
         "currency": _currency(settings, told["entity"], told["currency"]),
         "amount": told["amount"],
         "correlation_id": told["correlation_id"],
