@@ -32,7 +32,9 @@ dev: $(RUNTIME)  ## the Dagster UI on 127.0.0.1:3000
 .PHONY: test
 test: $(DEV)  ## all tests
 	@sh tests/browser/install.sh
-	@$(PYTEST) -n 2 --dist loadfile tests/unit tests/integration tests/browser tests/faults
+	@# What waits for real processes goes first, so that neither worker is left with it at the end.
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder \
+	  tests/integration tests/faults tests/browser tests/unit
 
 .PHONY: check
 check: $(DEV)  ## format, lint, strict types, import contracts, SQL style, Dagster definitions
