@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.expectations import expectations, has_expectations
 from assets.extracts import extracts
 from assets.lines import lines
 from assets.matches import matches
@@ -69,6 +70,8 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
     made += [lines(feed, format_of(settings, feed).kind, settings) for feed in settings.feeds]
     made += [matches(name, settings) for name in settings.reconciliations]
     made += [statements(name, settings) for name in settings.reconciliations]
+    if has_expectations(settings):
+        made.append(expectations(settings))
     return [*made, completeness_report(settings)]
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.expectations import KEY as EXPECTATIONS
+from assets.expectations import has_expectations
 from tieout.settings import Settings
 
 HOURLY, DAILY, BACKFILL = "hourly_refresh", "daily_reconcile", "backfill"
@@ -22,7 +24,7 @@ A_DAY = str(24 * 3600)
 def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
     """The jobs of a configuration; without hourly feeds there is no hourly one."""
     hours, days = feeds_every(settings, "hour"), feeds_every(settings, "day")
-    chain = [*intake_keys(days), *reconcile_keys(list(settings.reconciliations))]
+    chain = [*intake_keys(days), *reconcile_keys(settings, list(settings.reconciliations))]
     made = [
         _job(DAILY, chain, 4 * 3600, "Takes the daily feeds in, reconciles, states and reports."),
         _job(
@@ -49,10 +51,12 @@ def intake_keys(feeds: Sequence[str]) -> list[dg.AssetKey]:
     return [dg.AssetKey([stage, feed]) for stage in ("extracts", "lines") for feed in feeds]
 
 
-def reconcile_keys(reconciliations: Sequence[str]) -> list[dg.AssetKey]:
-    """The assets that reconcile and state, and the report over them."""
+def reconcile_keys(settings: Settings, reconciliations: Sequence[str]) -> list[dg.AssetKey]:
+    """The assets that reconcile, state and meet expectations, and the report over them."""
     stages = ("matches", "statements")
     keys = [dg.AssetKey([stage, name]) for stage in stages for name in reconciliations]
+    if has_expectations(settings):
+        keys.append(dg.AssetKey(EXPECTATIONS))
     return [*keys, dg.AssetKey(["report", "completeness"])]
 
 

@@ -180,7 +180,7 @@ def _stages(settings: Settings, first: date, last: date, chosen: Sequence[str]) 
     hours = [feed for feed in feeds_every(settings, "hour") if feed in needed]
     days = [feed for feed in feeds_every(settings, "day") if feed in needed]
     ends = str(first), str(last)
-    stages = [_Stage(BACKFILL, reconcile_keys(chosen), *ends)]
+    stages = [_Stage(BACKFILL, reconcile_keys(settings, chosen), *ends)]
     if days:
         stages.insert(0, _Stage(BACKFILL, intake_keys(days), *ends))
     if hours:
@@ -219,9 +219,9 @@ class _Watch:
     def __init__(self, progress: Progress | None, stages: Sequence[_Stage]) -> None:
         self._progress = progress
         self._done = 0
-        # A step for each asset, and one for the checks of each but the report.
+        # A step for each asset, and one for the checks of each that has any.
         keys = [key for stage in stages for key in stage.assets]
-        self._steps = sum(1 if key.path[0] == "report" else 2 for key in keys)
+        self._steps = sum(1 if key.path[0] in ("report", "live") else 2 for key in keys)
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         """Take note of an event."""

@@ -232,3 +232,22 @@ def bill(line: str, invoice: str, amount: str, day: date) -> dict[str, object]:
         "entity": "NL",
         "currency": "EUR",
     }
+
+
+def post(config: Path, day: date, payments: Mapping[str, str]) -> None:
+    """Write the ledger's postings of payments to the clearing account, by document."""
+    rows: list[dict[str, object]] = [
+        {
+            "line_id": f"L-{payment}-{amount}",
+            "posting_date": day,
+            "journal_ref": f"J-{payment}",
+            "document_ref": payment,
+            "account": "1200",
+            "currency": "EUR",
+            "debit": amount,
+            "credit": "",
+            "status": "posted",
+        }
+        for payment, amount in payments.items()
+    ]
+    put(config, f"ledger/{day}.csv", rows)

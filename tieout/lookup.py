@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from tieout.events.export import line_id as line_of_event
 from tieout.explanation import answer_text, explain, suggested
 from tieout.formats.catalogue import format_of
 from tieout.found import DeliveryCheck, FoundLine, LineOutcome, LookupResult, RefusedRow
@@ -89,6 +90,8 @@ def _carries(ref: str) -> Condition:
     def condition(kind: Kind) -> pl.Expr:
         names = [c for c in columns(kind) if c in _OWN_REFS or c.endswith("_ref")]
         same = pl.any_horizontal(pl.col(c) == ref for c in names)
+        if kind == "event":
+            same |= pl.col("line_id") == line_of_event(ref)
         return same | pl.col("line_id").str.starts_with(f"{ref}:")
 
     return condition

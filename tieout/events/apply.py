@@ -179,7 +179,12 @@ def _write(connection: Connection, settings: Settings, subjects: Sequence[Subjec
         statement.on_conflict_do_update(
             index_elements=["entity", "kind", "ref", "what"],
             # What the batch has met stays met, whatever the sender says afterwards.
-            set_={"state": sa.case((met, "met"), else_=new.state), "due": new.due},
+            # And what is told anew is looked for among all lines, not only among new ones.
+            set_={
+                "state": sa.case((met, "met"), else_=new.state),
+                "due": new.due,
+                "searched": sa.false(),
+            },
         ),
         expected,
     )

@@ -129,6 +129,7 @@ expectation = sa.Table(
     sa.Column("due", UtcTime, nullable=False),
     sa.Column("met_on", sa.Date),
     sa.Column("met_by", sa.Text),
+    sa.Column("searched", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.ForeignKeyConstraint(
         ["entity", "kind", "ref"], ["subject.entity", "subject.kind", "subject.ref"]
     ),

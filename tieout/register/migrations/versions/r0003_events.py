@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.Column("due", moment, nullable=False),
         sa.Column("met_on", sa.Date),
         sa.Column("met_by", sa.Text),
+        sa.Column("searched", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.PrimaryKeyConstraint("entity", "kind", "ref", "what", name="pk_expectation"),
         sa.ForeignKeyConstraint(
             ["entity", "kind", "ref"],
