@@ -24,6 +24,7 @@ from checks.matches import match_checks
 from checks.statements import statement_checks
 from pipelines.jobs import jobs
 from pipelines.schedules import schedules
+from pipelines.sensors import sensors
 from tieout.config import load
 from tieout.formats.catalogue import format_of
 from tieout.settings import Settings
@@ -45,12 +46,13 @@ def workplace_from_environment() -> WorkplaceResource:
 def build_definitions(
     workplace_resource: WorkplaceResource, *, settings: Settings | None = None
 ) -> dg.Definitions:
-    """Assets, checks, jobs and schedules of a configuration.
+    """Assets, checks, jobs, schedules and sensors of a configuration.
 
     `settings` is what the resource's configuration file says, where that has been read already.
     Raises ConfigurationError.
     """
     settings = settings or load(workplace_resource.config)
+    made = jobs(settings)
     with warnings.catch_warnings():
         # Backfill policies and partitioned checks, which Dagster calls beta and preview: the
         # version is pinned, and the tests run both.
@@ -59,8 +61,9 @@ def build_definitions(
         return dg.Definitions(
             assets=_assets(settings),
             asset_checks=_checks(settings),
-            jobs=jobs(settings),
+            jobs=made,
             schedules=schedules(settings, workplace_resource),
+            sensors=sensors(settings, workplace_resource, made),
             resources={"workplace": workplace_resource},
         )
 

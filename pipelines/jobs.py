@@ -13,19 +13,25 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets.expectations import KEY as EXPECTATIONS
 from assets.expectations import has_expectations
+from pipelines.replay import replay_dead_letters
 from tieout.settings import Settings
+from tieout.stale import feeds_of
 
 HOURLY, DAILY, BACKFILL = "hourly_refresh", "daily_reconcile", "backfill"
+EVENTS = "reconcile_events"
+AnyJob = UnresolvedAssetJobDefinition | dg.JobDefinition
 MAX_RUNTIME = "dagster/max_runtime"
 A_DAY = str(24 * 3600)
 """Seconds a run over a long range may take."""
 
 
-def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
-    """The jobs of a configuration; without hourly feeds there is no hourly one."""
+def jobs(settings: Settings) -> list[AnyJob]:
+    """The jobs of a configuration; without hourly feeds there is no hourly one, without an inbox
+    none of events.
+    """
     hours, days = feeds_every(settings, "hour"), feeds_every(settings, "day")
     chain = [*intake_keys(days), *reconcile_keys(settings, list(settings.reconciliations))]
-    made = [
+    made: list[AnyJob] = [
         _job(DAILY, chain, 4 * 3600, "Takes the daily feeds in, reconciles, states and reports."),
         _job(
             BACKFILL,
@@ -38,7 +44,18 @@ def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
     if hours:
         about = "Takes the hourly feeds in; a range of hours is one run."
         made.insert(0, _job(HOURLY, intake_keys(hours), 3600, about))
+    inboxes = [name for name, feed in settings.feeds.items() if feed.inbox]
+    if inboxes:
+        about = "Takes the events of a day in, and works what they are held against again."
+        made += [_job(EVENTS, _event_keys(settings, inboxes), 3600, about), replay_dead_letters]
     return made
+
+
+def _event_keys(settings: Settings, inboxes: Sequence[str]) -> list[dg.AssetKey]:
+    """What an event changes: its feed, the reconciliations that read it, what it lets expect."""
+    reading = [n for n in settings.reconciliations if {*feeds_of(settings, n)} & {*inboxes}]
+    daily = [feed for feed in inboxes if settings.feeds[feed].every == "day"]
+    return [*intake_keys(daily), *reconcile_keys(settings, reading)[:-1]]
 
 
 def feeds_every(settings: Settings, every: str) -> list[str]:
