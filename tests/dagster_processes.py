@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipelines.home import environment
-from tests.small_company import SmallCompany
 
 T = TypeVar("T")
 LOCATION = "pipelines.definitions"
@@ -31,6 +30,7 @@ class Servers:
 
     url: str
     logs: Path
+    daemon: Daemon | None = None
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Put a question to the GraphQL API."""
@@ -50,9 +50,35 @@ class Servers:
         return data
 
 
+class Located(Protocol):
+    """A company's folder, its configuration and its home."""
+
+    folder: Path
+    config: Path
+    home: Path
+
+
+class Daemon:
+    """The daemon's process, which can be killed and started again."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process."""
+        self._process = self._start()
+
+    def kill(self) -> None:
+        """End it and its children at once, as a machine that fails would."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(20)
+
+
 @contextmanager
 def servers(
-    company: SmallCompany, *, daemon: bool = True, more: Mapping[str, str] | None = None
+    company: Located, *, daemon: bool = True, more: Mapping[str, str] | None = None
 ) -> Iterator[Servers]:
     """Start the processes, wait until the web server answers, and end them by their ids.
 
@@ -65,8 +91,8 @@ def servers(
     variables = {**environment(company.config, company.home), **(more or {})}
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(name: str, arguments: Sequence[str]) -> None:
-        with (logs / f"{name}.log").open("wb") as log:
+    def start(name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        with (logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments, "-m", LOCATION],
                 env=variables,
@@ -76,9 +102,11 @@ def servers(
                 start_new_session=True,
             )
         started.append(process)
+        return process
 
     try:
-        found = Servers(f"http://127.0.0.1:{port}", logs)
+        works = Daemon(lambda: start("daemon", ["dagster._daemon", "run"]))
+        found = Servers(f"http://127.0.0.1:{port}", logs, works)
         start("webserver", ["pipelines.webserver", "-h", "127.0.0.1", "-p", str(port)])
         try:
             until(lambda: answers(found), 90, "the web server")
@@ -86,7 +114,7 @@ def servers(
             problem.add_note(_end_of(logs / "webserver.log"))
             raise
         if daemon:
-            start("daemon", ["dagster._daemon", "run"])
+            works.start()
         yield found
     finally:
         for process in reversed(started):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -251,3 +252,17 @@ def post(config: Path, day: date, payments: Mapping[str, str]) -> None:
         for payment, amount in payments.items()
     ]
     put(config, f"ledger/{day}.csv", rows)
+
+
+@dataclass(frozen=True)
+class Located:
+    """The company's folder, its configuration and its home, for processes that run it."""
+
+    folder: Path
+    config: Path
+    home: Path
+
+
+def located(folder: Path) -> Located:
+    """Write the configuration into a folder."""
+    return Located(folder, company(folder / "company"), folder / "home")

@@ -1,4 +1,4 @@
-"""Sensors on a real instance: which days they ask for, once for each change, and what they forget."""
+"""Sensors ticked by hand: the days they ask for, once for each change, and again after failures."""
 
 from __future__ import annotations
 
