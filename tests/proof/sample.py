@@ -30,6 +30,7 @@ from tieout.lines.ingest import refresh_lines
 from tieout.matching.reconcile import reconcile
 from tieout.model import Break
 from tieout.periods import Period, windows_between
+from tieout.sample.deliver import deliver
 from tieout.sample.make import SampleReport, make_sample
 from tieout.sample.score import ClassScore, score
 from tieout.statement import statements
@@ -72,6 +73,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
     matched_by: Counter[tuple[str, str]] = Counter()
     residuals: dict[tuple[str, str], str] = {}
     with Workplace.open(folder / "tieout.yaml", folder / "home") as workplace:
+        deliver(workplace, folder / "sample")
         for name, feed in workplace.settings.feeds.items():
             windows = windows_between(period.first, period.last, feed.every)
             take_in(workplace, name, windows)

@@ -207,7 +207,8 @@ def _counted(connection: Connection, settings: Settings, feed: str, window: str)
             found.dead += row.state == "dead"
             currency = _currency(settings, row.entity, row.currency)
             if currency is not None:
-                key = (row.entity, currency)
+                # As the lines have it: where an event names no entity, it is the feed's.
+                key = (row.entity or settings.feeds[feed].entity, currency)
                 amount = Decimal(row.amount or 0)
                 found.totals[key] = found.totals.get(key, Decimal(0)) + amount
     return _manifest(found)

@@ -15,15 +15,22 @@ from tieout.sample.labels import Labels
 from tieout.sample.plan import Plan
 from tieout.sample.usage import HOURS, missing_hour
 
+_OF_STRIPE: Final[tuple[tuple[str, SideName], ...]] = (
+    ("settlement_to_ledger", "source"),
+    ("fees_to_schedule", "source"),
+    ("events_to_settlement", "target"),
+    ("events_to_payouts", "target"),
+)
 READ_BY: Final[dict[str, tuple[tuple[str, SideName], ...]]] = {
-    "stripe_us": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
-    "stripe_uk": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
+    "stripe_us": _OF_STRIPE,
+    "stripe_uk": _OF_STRIPE,
     "adyen": (("settlement_to_ledger", "source"), ("fees_to_schedule", "source")),
     "usage": (("usage_to_invoice", "source"), ("usage_to_ledger", "source")),
     "billing": (
         ("invoice_to_ledger", "source"),
         ("invoice_to_receivable", "source"),
         ("usage_to_invoice", "target"),
+        ("events_to_invoices", "target"),
     ),
     "erp": (
         ("settlement_to_ledger", "target"),

@@ -21,6 +21,15 @@ from tieout.sample.billing import invoice_lines
 from tieout.sample.business import Business
 from tieout.sample.company import ADYEN, STRIPE
 from tieout.sample.deliveries import flaws, hours_delivered, sent_again, usage_hours
+from tieout.sample.events import (
+    BILLING,
+    EVENT_FEEDS,
+    Event,
+    billing_events,
+    event_file,
+    stripe_events,
+    write_events,
+)
 from tieout.sample.extracts import write_adyen, write_billing, write_stripe
 from tieout.sample.files import Flaws, day_file, hour_file
 from tieout.sample.invoicing import invoice_journals, label_usage
@@ -46,6 +55,8 @@ class SampleReport:
     """Rows of each feed."""
     sent_twice: int = 0
     """Rows that a file has twice; not labelled, they are removed."""
+    events: int = 0
+    """Events delivered, those sent twice counted twice."""
     refused: int = 0
     """Rows that no reader accepts; not labelled, they go to quarantine."""
     labels: int = 0
@@ -91,9 +102,9 @@ def make_sample(
 ) -> SampleReport:
     """Write the sample company's extracts from the first to the last day into a folder.
 
-    Below `out` a folder for each feed of FEEDS, and `labels.csv` (reconciliation, class, side,
-    line_id, amount). Extracts of an earlier sample in that folder are replaced. Raises RequestError
-    for a span or size that makes no sample.
+    Below `out` a folder for each feed of FEEDS and EVENT_FEEDS, and `labels.csv` (reconciliation,
+    class, side, line_id, amount). Extracts of an earlier sample in that folder are replaced. Raises
+    RequestError for a span or size that makes no sample.
     """
     if last < first:
         raise RequestError(f"the sample ends ({last}) before it starts ({first})", "swap the days")
@@ -133,6 +144,13 @@ def _make_room(out: Path, business: Business, plan: Plan) -> None:
         for found in (out / feed).glob(f"{feed}_*.csv*"):
             if found.with_name(found.name.removesuffix(".manifest.json")) not in files:
                 found.unlink()
+    for feed in EVENT_FEEDS:
+        # Days add to these files as they are made, so each begins anew.
+        (out / feed).mkdir(parents=True, exist_ok=True)
+        for found in (out / feed).glob(f"{feed}_*.ndjson"):
+            found.unlink()
+        for day in business.days():
+            event_file(out, feed, day).touch()
 
 
 class _Company:
@@ -173,6 +191,8 @@ class _Company:
         self._report.wrote("billing", write_billing(self._out, day, sent, flaws))
         self._postings.add(invoice_journals(self._business, self._plan, day, lines, self._labels))
         label_usage(self._business, self._plan, day, lines, self._labels)
+        told = billing_events(self._plan, day, lines, self._labels)
+        self._tell(BILLING, day, told)
 
     def _pay(self, day: date, lines: pl.DataFrame) -> None:
         moved = payments(self._business, day, lines)
@@ -186,6 +206,11 @@ class _Company:
             flaws = self._flaws(feed, day)
             self._report.wrote(feed, write_stripe(self._out, feed, day, rows, flaws))
             self._postings.add(journals)
+            told = stripe_events(self._plan, feed, day, rows, self._labels)
+            self._tell(f"{feed}_events", day, told)
+
+    def _tell(self, feed: str, day: date, events: list[Event]) -> None:
+        self._report.events += write_events(self._business, self._out, feed, day, events)
 
     def _settle_with_adyen(self, day: date, moved: pl.DataFrame) -> None:
         batches: dict[str, pl.DataFrame] = {}

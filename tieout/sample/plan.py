@@ -66,6 +66,8 @@ RECEIVABLE_BREAKS: Final = ("amount_mismatch", "missing_in_target", "duplicate_i
 USAGE_BREAKS: Final = ("rating_variance", "late_usage", "missing_in_target", "missing_in_source")
 PRICE_BREAKS: Final = ("fee_variance", "missing_in_source", "missing_in_target")
 """Fees charged that are not by the price list; the ledger books them as charged."""
+EVENT_BREAKS: Final = ("missing_in_source", "missing_in_target", "amount_mismatch")
+"""An event that never came, one of what no extract has, one that tells another amount."""
 DELIVERIES: Final = (
     "manifest stripe_us",
     "usage_hour",
@@ -136,6 +138,10 @@ def make_plan(business: Business) -> Plan:
         *_in_turn(business, billed, USAGE_BREAKS),
         *_in_turn(business, [(priced(f), day) for day in days for f in STRIPE], PRICE_BREAKS),
         *_in_turn(business, [(priced(a), day) for day in days for a in ADYEN], PRICE_BREAKS[:1]),
+        *_in_turn(
+            business, [(told_by(f"{f}_events"), d) for d in days for f in STRIPE], EVENT_BREAKS
+        ),
+        *_in_turn(business, [(told_by("billing_events"), day) for day in days], EVENT_BREAKS),
         *_deliveries(business, days),
     ]
     return Plan(_fitting(business, injection) for injection in injections)
@@ -144,6 +150,11 @@ def make_plan(business: Business) -> Plan:
 def priced(account: str) -> str:
     """The place of an account's breaks against its price list."""
     return f"prices {account}"
+
+
+def told_by(feed: str) -> str:
+    """The place of breaks between a sender's events and its extracts."""
+    return f"events {feed}"
 
 
 def _in_turn(
