@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from tieout.periods import Period
 from tieout.render import report
 from tieout.render.breaks import largest
 from tieout.render.layout import count_of
+from tieout.sample.business import stamp
+from tieout.sample.deliver import deliver
+from tieout.sample.events import EVENT_FEEDS
 from tieout.sample.make import FEEDS
 from tieout.sample.score import ClassScore, score
 from tieout.settings import Settings
@@ -47,6 +50,8 @@ def demo(places: Places, seed: int, first: datetime, last: datetime, invoices_pe
     arguments = Arguments(seed, day(first), day(last), invoices_per_day)
     with progress_bar("making the sample") as advance:
         made = make_once(folder, arguments, advance)
+        with places.open() as workplace:
+            told_of = deliver(workplace, folder)
         outcome = run_range(
             places.config, places.home, arguments.first, arguments.last, progress=advance, say=say
         )
@@ -58,6 +63,7 @@ def demo(places: Places, seed: int, first: datetime, last: datetime, invoices_pe
     sample = told(made, folder) if made else f"{folder} is there already"
     click.echo(f"{settings.company}, {arguments.first} to {arguments.last}, seed {seed}")
     click.echo(f"sample: {sample}")
+    click.echo(f"events: {_came(told_of)}")
     click.echo(f"run: {_did(outcome)}\n")
     for line in what_failed(outcome):
         say(line)
@@ -70,12 +76,19 @@ def demo(places: Places, seed: int, first: datetime, last: datetime, invoices_pe
 
 
 def _assert_sample_company(config: Path, settings: Settings) -> None:
-    missing = [feed for feed in FEEDS if feed not in settings.feeds]
+    missing = [feed for feed in (*FEEDS, *EVENT_FEEDS) if feed not in settings.feeds]
     if missing:
         raise ConfigurationError(
             f"{config} is not the sample company's configuration: no feed {', '.join(missing)}",
             "run the demo where Tieout was checked out, or name its tieout.yaml with --config",
         )
+
+
+def _came(counts: Mapping[str, int]) -> str:
+    return (
+        f"{counts['new']:,} stored, {counts['duplicate']:,} there already"
+        f" ({counts['dead']:,} in the dead letters)"
+    )
 
 
 def _did(outcome: RunOutcome) -> str:
@@ -131,6 +144,11 @@ def _share(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def _an_invoice(first: date) -> str:
+    """One of the eighth day: the first that bills usage."""
+    return f"INV-{stamp(first + timedelta(days=7))}-000003"
+
+
 def _ways_to_look(places: Places, open_ones: Sequence[Break], first: date) -> Iterator[str]:
     month = f"{first:%Y-%m}"
     ways = [
@@ -142,6 +160,13 @@ def _ways_to_look(places: Places, open_ones: Sequence[Break], first: date) -> It
     if telling:
         ref = telling[0].ref
         ways.append((f".venv/bin/tieout line {ref}", "one of them, across the systems"))
+    ways += [
+        (
+            f".venv/bin/tieout trace {_an_invoice(first)}",
+            "where an invoice is, from usage to payout",
+        ),
+        (".venv/bin/tieout alerts", "what waits for a person, with the amounts at stake"),
+    ]
     width = max(len(way) for way, _ in ways)
     for way, what in ways:
         yield f"  {way:<{width}}  {what}"

@@ -44,12 +44,13 @@ INVOICES_PER_DAY = 100
 
 @dataclass(frozen=True)
 class Proof:
-    """What one sample came to. `rows` by fate; `lines` accepted, over all feeds; `matched_by` lines
-    by reconciliation and pass; `residuals` what matches leave, as their labels, by reconciliation
-    and line; `unexplained` what should hold and does not."""
+    """What one sample came to. `rows` of extracts by fate, `events` alike; `lines` accepted, of all
+    feeds; `matched_by` lines by reconciliation and pass; `residuals` what matches leave, as their
+    labels, by reconciliation and line; `unexplained` what should hold and does not."""
 
     report: SampleReport
     rows: Counter[str]
+    events: Counter[str]
     lines: int
     matched_by: Counter[tuple[str, str]]
     residuals: dict[tuple[str, str], str]
@@ -68,6 +69,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
         invoices_per_day=invoices_per_day,
     )
     rows: Counter[str] = Counter()
+    events: Counter[str] = Counter()
     found: list[Break] = []
     unexplained: list[str] = []
     matched_by: Counter[tuple[str, str]] = Counter()
@@ -79,7 +81,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
             take_in(workplace, name, windows)
             for window in refresh_lines(workplace, name, windows, run_id="proof"):
                 assert window.error is None, window
-                rows.update(window.rows)
+                (rows if feed.inbox is None else events).update(window.rows)
         for name, reconciliation in workplace.settings.reconciliations.items():
             reconcile(workplace, name, run_id="proof")
             found += breaks(workplace, name, period)
@@ -103,7 +105,7 @@ def prove(folder: Path, seed: int, period: Period, invoices_per_day: int) -> Pro
         ]
     lines = sum(head.rows for head in heads)
     scores = score(folder / "sample" / "labels.csv", found)
-    return Proof(report, rows, lines, matched_by, residuals, scores, unexplained)
+    return Proof(report, rows, events, lines, matched_by, residuals, scores, unexplained)
 
 
 def _matched(workplace: Workplace, name: str) -> list[tuple[str, int]]:

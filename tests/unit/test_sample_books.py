@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -392,6 +394,77 @@ def _stripe_price(line: Line) -> Decimal:
     return Decimal(15) if line.category == "chargeback" else Decimal(0)
 
 
+def test_events_and_extracts_tell_the_same_unless_labelled(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    told = [one for feed in ("stripe_us", "stripe_uk") for one in _told(sample[0], feed)]
+    meant = {
+        "charge.succeeded": ("charge", 1),
+        "refund.created": ("refund", -1),
+        "charge.dispute.created": ("chargeback", -1),
+        "payout.paid": ("payout", -1),
+    }
+    of_line: dict[tuple[str, str], list[tuple[str, Decimal]]] = defaultdict(list)
+    for line in books.settlement:
+        if line.feed != "adyen" and line.category in {kind for kind, _ in meant.values()}:
+            of_line[line.category, line.ref].append((line.line_id, line.amount))
+    for event_id, type_, about in told:
+        kind, sign = meant[type_]
+        name = "events_to_payouts" if kind == "payout" else "events_to_settlement"
+        amount = sign * Decimal(about["amount"]) / 100
+        lines = of_line.pop((kind, about["id"]), [])
+        first = Decimal(0) if not lines else lines[0][1]
+        wrong = None if first == amount else "amount_mismatch" if lines else "missing_in_target"
+        assert books.label(name, "source", event_id) == wrong, event_id
+        found = [books.label(name, "target", line_id) for line_id, _ in lines]
+        assert found == [wrong, "duplicate_in_target"][: len(lines)], event_id
+    for lines in of_line.values():
+        for line_id, _ in lines:
+            assert books.label("events_to_settlement", "target", line_id) == "missing_in_source"
+    assert of_line
+
+
+def test_an_invoice_told_is_the_sum_of_its_items_unless_labelled(
+    sample: tuple[Path, SampleReport], books: Books
+) -> None:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    lines: dict[str, list[str]] = defaultdict(list)
+    for item in books.items:
+        invoice, tax = item["Invoice Number"], Decimal(item["Tax Amount"])
+        sums[invoice] += Decimal(item["Charge Amount"]) + tax
+        lines[invoice].append(item["Invoice Item ID"])
+        if tax:
+            lines[invoice].append(f"{item['Invoice Item ID']}:tax")
+    for event_id, _, data in _told(sample[0], "billing"):
+        there = data["invoice"] in sums
+        amount = sums.pop(data["invoice"], Decimal(0))
+        right = amount == Decimal(data["amount"])
+        wrong = "missing_in_target" if not there else None if right else "amount_mismatch"
+        assert books.label("events_to_invoices", "source", event_id) == wrong, event_id
+        for line_id in lines[data["invoice"]]:
+            assert books.label("events_to_invoices", "target", line_id) == wrong, line_id
+    for invoice in sums:
+        for line_id in lines[invoice]:
+            label = books.label("events_to_invoices", "target", line_id)
+            assert label == "missing_in_source", line_id
+    assert sums
+
+
+def _told(folder: Path, feed: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Id, type and content of every usable event of a feed, each once."""
+    seen: dict[str, str] = {}
+    for path in sorted((folder / f"{feed}_events").glob("*.ndjson")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            one = json.loads(line)
+            at = one.get("timestamp") or datetime.fromtimestamp(one["created"], UTC).isoformat()
+            assert at[:10] == path.stem[-10:], "it lies under the day it happened"
+            assert seen.setdefault(one["id"], line) == line, "the same event, other content"
+    for event_id, line in seen.items():
+        one = json.loads(line)
+        if not event_id.startswith("evt_bad_"):
+            yield event_id, one["type"], one["data"].get("object", one["data"])
+
+
 def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
     classes = {(key[0], kind) for key, lines in books.labels.items() for kind in lines.values()}
     classes |= {(name, kind) for name, kind, _, _ in books.delivery_labels}
@@ -417,6 +490,12 @@ def test_every_class_that_fits_is_in_the_sample(books: Books) -> None:
         "usage_to_ledger": delivery
         | {"rating_variance", "late_usage", "missing_in_target", "amount_mismatch"}
         | {"account_mismatch", "missing_extract"},
+        "events_to_settlement": delivery
+        | {"missing_in_source", "missing_in_target", "amount_mismatch", "duplicate_in_target"}
+        | {"line_out_of_balance"},
+        "events_to_payouts": delivery | {"line_out_of_balance"},
+        "events_to_invoices": delivery
+        | {"missing_in_source", "missing_in_target", "amount_mismatch"},
     }
 
 

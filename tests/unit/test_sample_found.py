@@ -6,6 +6,7 @@ same with five samples of about 100,000 rows.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -36,7 +37,9 @@ def proof(folder: Path) -> Proof:
 @pytest.mark.slow
 def test_every_class_is_found_and_nothing_else(proof: Proof) -> None:
     assert wrong(proof.scores) == []
-    assert len(proof.scores) > 36
+    assert len(proof.scores) > 48
+    of_events = {s.break_class for s in proof.scores if s.reconciliation.startswith("events_to")}
+    assert {"missing_in_source", "missing_in_target", "amount_mismatch"} <= of_events
     assert {"sequence_gap", "ambiguous", "fx_difference"} <= {s.break_class for s in proof.scores}
 
 
@@ -82,3 +85,19 @@ def test_rows_sent_twice_are_removed_and_spoiled_ones_kept_apart(proof: Proof) -
     assert proof.rows["duplicates"] == proof.report.sent_twice > 0
     assert proof.rows["quarantined"] == proof.report.refused > 0
     assert proof.rows["received"] == proof.report.total_rows
+
+
+@pytest.mark.slow
+def test_every_event_is_a_line_once_and_what_cannot_be_used_is_kept_apart(
+    proof: Proof, folder: Path
+) -> None:
+    told = [
+        json.loads(line)["id"]
+        for path in (folder / "sample").glob("*_events/*.ndjson")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    bad = {one for one in told if one.startswith("evt_bad_")}
+    assert len(told) == proof.report.events > len(set(told)) + 20
+    assert proof.events["received"] == len(set(told))
+    assert proof.events["quarantined"] == len(bad) > 4
+    assert proof.events["accepted"] == len(set(told)) - len(bad)

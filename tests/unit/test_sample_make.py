@@ -12,6 +12,7 @@ import pytest
 
 from tieout.config import load
 from tieout.errors import TieoutError
+from tieout.sample.events import EVENT_FEEDS
 from tieout.sample.make import FEEDS, make_sample
 
 FIRST = date(2026, 10, 1)
@@ -50,8 +51,10 @@ def test_a_day_does_not_depend_on_how_long_the_sample_is(tmp_path: Path) -> None
 def test_files_lie_where_the_configuration_looks_for_them(tmp_path: Path) -> None:
     made = _make(tmp_path / "sample", days=2)
     settings = load(Path(__file__).parents[2] / "tieout.yaml", {})
-    assert set(settings.feeds) == set(FEEDS)
-    for feed in settings.feeds.values():
+    assert set(settings.feeds) == {*FEEDS, *EVENT_FEEDS}
+    for name in EVENT_FEEDS:
+        assert f"{name}/{name}_2026-10-02.ndjson" in made
+    for feed in (settings.feeds[name] for name in FEEDS):
         assert feed.location is not None
         name = feed.location.removeprefix("sample/")
         name = name.format(date="2026-10-02", hour="2026-10-02T13")
@@ -92,6 +95,7 @@ MEASURE = """
 import resource, sys
 from datetime import date
 from pathlib import Path
+from tieout.sample.events import EVENT_FEEDS
 from tieout.sample.make import make_sample
 report = make_sample(Path(sys.argv[1]), seed=7, first=date(2026, 10, 1),
                      last=date.fromisoformat(sys.argv[2]), invoices_per_day=2500)

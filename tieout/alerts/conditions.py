@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -31,23 +31,30 @@ class _Growing:
     remedy: str
     count: int = 0
     totals: dict[str, Decimal] = field(default_factory=dict)
-    heap: list[tuple[Decimal, float, int, Any]] = field(default_factory=list)
+    heaps: dict[str, list[tuple[Decimal, float, int, Any]]] = field(default_factory=dict)
 
     def add(self, amount: Decimal | None, currency: str | None, since: datetime, one: Any) -> None:
-        """Count one; it is named if it is among the largest, of equal ones the oldest."""
+        """Count one; it may be named if it is among the largest of its currency, of equal ones the
+        oldest: amounts of two currencies are never compared."""
         self.count += 1
         if amount is not None and currency is not None:
             self.totals[currency] = added(self.totals.get(currency, Decimal(0)), abs(amount))
         size = _NOBODY if amount is None else abs(amount)
         entry = (size, -since.timestamp(), -self.count, one)
-        if len(self.heap) < LARGEST:
-            heapq.heappush(self.heap, entry)
+        heap = self.heaps.setdefault(currency or "", [])
+        if len(heap) < LARGEST:
+            heapq.heappush(heap, entry)
         else:
-            heapq.heappushpop(self.heap, entry)
+            heapq.heappushpop(heap, entry)
 
-    def largest(self) -> Iterator[Any]:
-        """The largest first."""
-        return (entry[-1] for entry in sorted(self.heap, reverse=True))
+    def largest(self) -> list[Any]:
+        """The largest of every currency, then the next ones, as many as are named."""
+        ranked = [
+            (rank, currency, entry[-1])
+            for currency, heap in self.heaps.items()
+            for rank, entry in enumerate(sorted(heap, key=lambda one: one[:3], reverse=True))
+        ]
+        return [one for _, _, one in sorted(ranked, key=lambda of: of[:2])[:LARGEST]]
 
 
 def open_alerts(

@@ -74,7 +74,8 @@ def told(made: SampleReport, out: Path) -> str:
     rows = ", ".join(f"{feed} {count:,}" for feed, count in made.rows.items())
     return (
         f"{count_of(made.files, 'file')} with {count_of(made.total_rows, 'row')} in {out}"
-        f" ({rows}), {count_of(made.labels, 'labelled break')}, {made.seconds:.1f} s"
+        f" ({rows}), {count_of(made.events, 'event')},"
+        f" {count_of(made.labels, 'labelled break')}, {made.seconds:.1f} s"
     )
 
 
@@ -104,6 +105,7 @@ def sample(
 ) -> None:
     """Make the extracts of a sample company: two payment providers, usage, billing and an ERP.
 
+    What they tell by webhook lies beside the extracts, an event a line (`tieout events import`).
     The breaks put in are listed in labels.csv beside the extracts (reconciliation, class, side,
     line_id, amount). Days are written as they are made, so a large sample needs little memory.
     """

@@ -63,7 +63,7 @@ def line_steps(lines: Sequence[FoundLine]) -> Iterator[Step]:
     for one in lines:
         if one.kind == "usage":
             usage.setdefault(_rated_as(one), []).append(one)
-        else:
+        elif one.kind != "event":  # the inbox tells it already, with what the extract has not
             says = f"{one.kind} line accepted{_about(one)}"
             yield _line(one, says, plain_amount(one.amount, one.currency), one.line_id)
         for outcome in one.outcomes:

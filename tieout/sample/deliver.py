@@ -6,13 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from tieout.events.apply import apply_waiting
-from tieout.events.deadletters import import_events
+from tieout.events.deadletters import import_events, waiting
 from tieout.sample.events import EVENT_FEEDS
 from tieout.workplace import Workplace
 
 
 def deliver(workplace: Workplace, folder: Path) -> Counter[str]:
-    """Import every file of events below a sample's folder and apply them; what became of them.
+    """Import every file of events below a sample's folder and apply them; how many were new,
+    duplicate and conflict, and how many are in the dead letters (dead).
 
     Doing it again stores nothing twice. Raises RequestError for a file that has no events.
     """
@@ -32,4 +33,5 @@ def deliver(workplace: Workplace, folder: Path) -> Counter[str]:
         )
     while apply_waiting(workplace.register, workplace.settings):
         pass
+    counts["dead"] = len(waiting(workplace.register, most=1_000_000))
     return counts
