@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.proof import live_state as proof
 from tieout.config import load
 from tieout.errors import TieoutError
 from tieout.events import apply as applying
@@ -236,7 +237,7 @@ def test_what_fails_in_between_is_tried_again_and_leaves_no_trace(
 
     monkeypatch.setattr(applying, "note_fields", failing)
     for _ in range(2_000):
-        apply_waiting(register, settings, 10)
+        apply_waiting(register, settings, 3)
         with register.writing() as connection:  # as if the time had come
             connection.execute(
                 sa.update(event).where(event.c.next_try_at.is_not(None)).values(next_try_at=START)
@@ -298,21 +299,117 @@ def test_a_failed_event_waits_longer_each_time_and_never_longer_than_it_may(
     assert len(set(waits)) == len(waits), "each is drawn"
 
 
-def test_events_that_contradict_each_other_go_to_the_dead_letters_alone(
+def test_an_amount_in_another_currency_stands_beside_the_sums_of_its_subject(
+    register: Register, settings: Settings, mapper: Mapper
+) -> None:
+    """Whatever comes first: a card scheme charges back in its own currency."""
+    paid = told("1", "payment.succeeded", payment="p", amount="10", currency="EUR")
+    refunded = told("2", "payment.refunded", payment="p", amount="-3.50", currency="EUR")
+    disputed = told("3", "payment.disputed", payment="p", amount="-900", currency="JPY")
+    for one in (disputed, refunded, paid):
+        put(register, mapper, [one])
+        apply_waiting(register, settings)
+    with register.reading() as connection:
+        row = connection.execute(sa.select(subject)).one()
+    assert (row.state, row.amount, row.currency) == ("disputed", "10", "EUR")
+    assert row.figures == {
+        "payment.succeeded": {"count": 1, "amount": "10"},
+        "payment.refunded": {"count": 1, "amount": "-3.50"},
+        "payment.disputed": {"count": 1, "amount": "0", "other": {"JPY": "-900"}},
+    }
+
+
+def test_what_cannot_be_folded_goes_to_the_dead_letters_alone(
     register: Register, settings: Settings, mapper: Mapper
 ) -> None:
     events = world(8, 60)
     put(register, mapper, events)
-    other = told("odd", "invoice.paid", invoice="in-odd", amount="1", currency="EUR")
-    odd = told("odd2", "invoice.paid", invoice="in-odd", amount="1", currency="JPY")
-    put(register, mapper, [other, odd])
+    with register.writing() as connection:  # as an earlier release may have read it
+        envelope = connection.execute(sa.select(event.c.envelope).limit(1)).scalar_one()
+        poison = envelope | {"occurred_at": None}
+        connection.execute(sa.update(event).where(event.c.sequence == 1).values(envelope=poison))
     while apply_waiting(register, settings):
         pass
     with register.reading() as connection:
-        dead = connection.execute(sa.select(event).where(event.c.state == "dead")).all()
-    assert {row.event_id for row in dead} == {"odd", "odd2"}
-    assert dead[0].problem["code"] == "contradiction"
-    assert live_state(register) == reference(events)
+        (dead,) = connection.execute(sa.select(event).where(event.c.state == "dead")).all()
+    assert (dead.sequence, dead.problem["class"]) == (1, "business")
+    assert dead.problem["code"] == "unappliable"
+    assert live_state(register) == reference(events[1:])
+
+
+def test_a_fault_of_ours_over_one_event_holds_up_no_other(
+    register: Register, settings: Settings, mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = world(9, 30)
+    put(register, mapper, events)
+    real = applying.note_fields
+
+    def failing(connection: Any, sequences: list[int], at: Any) -> None:
+        if 17 in sequences:
+            raise RuntimeError("a fault of ours")
+        real(connection, sequences, at)
+
+    monkeypatch.setattr(applying, "note_fields", failing)
+    assert apply_waiting(register, settings) == 30
+    with register.reading() as connection:
+        rows = connection.execute(sa.select(event).order_by(event.c.sequence)).all()
+    assert [row.sequence for row in rows if row.state == "dead"] == [17]
+    assert "a fault of ours" in rows[16].problem["reason"]
+    assert {row.state for row in rows} == {"applied", "dead"}
+
+
+def test_new_events_do_not_keep_those_that_failed_from_their_turn(
+    register: Register, settings: Settings, mapper: Mapper
+) -> None:
+    put(register, mapper, world(4, 20))
+    with register.writing() as connection:
+        early = event.c.sequence <= 2
+        connection.execute(sa.update(event).where(early).values(attempts=1, next_try_at=START))
+        connection.execute(
+            sa.update(event).where(event.c.sequence == 2).values(attempts=MOST_ATTEMPTS - 1)
+        )
+    assert apply_waiting(register, settings, 5) == 7
+    with register.reading() as connection:
+        done = sa.select(event.c.sequence).where(event.c.state == "applied").order_by("sequence")
+        assert list(connection.execute(done).scalars()) == list(range(1, 8))
+
+
+def test_looking_for_what_waits_reads_no_history(tmp_path: Path) -> None:
+    """SQLite takes a partial index only where a query says its condition in the same words."""
+    address = f"sqlite:///{tmp_path / 'r.db'}"
+    with Register.open(address) as register, register.reading() as connection:
+        for query in (applying._fresh(5), applying._due(5)):
+            words = query.compile(dialect=connection.dialect)
+            bound = tuple(str(words.params[name]) for name in words.positiontup or ())
+            (plan,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", bound).all()
+            assert "ix_event_waiting" in plan[-1]
+
+
+def test_what_a_subject_came_to_expect_by_a_later_sender_is_forgotten(
+    register: Register, settings: Settings, mapper: Mapper
+) -> None:
+    """The sender of the first event says what is expected, in whatever order events come."""
+    paid = told("1", "payout.paid", payout="p", amount="10", currency="EUR")
+    early = told("0", "payout.paid", payout="p", amount="10", currency="EUR")
+    early["timestamp"] = (START - timedelta(hours=1)).isoformat()
+    put(register, mapper, [paid])
+    apply_waiting(register, settings)
+    assert live_state(register)["DE01", "payout", "p"]["expected"]
+    other = Mapper("other", mapper.webhook, None, settings.entity_names())
+    put(register, other, [early])
+    apply_waiting(register, settings)
+    assert live_state(register)["DE01", "payout", "p"]["expected"] == {}
+
+
+def test_a_proof_of_two_thousand_events_in_any_order(tmp_path: Path, register: Register) -> None:
+    """A share of `make proof-events`."""
+    company = proof.configuration(tmp_path)
+    events = proof.made(company, 2_000, seed=4)
+    with Register.open(f"sqlite:///{tmp_path / 'in_order.db'}") as ordered:
+        proof.in_order(ordered, company, events)
+        wanted = proof.digest(ordered)
+    proof.disturbed(register, company, events, seed=4)
+    assert proof.digest(register) == wanted
 
 
 def test_what_the_batch_has_met_stays_met(

@@ -16,7 +16,7 @@ from tieout.alerts.gaps import gaps
 from tieout.alerts.model import LARGEST, Alert, Group, Item
 from tieout.alerts.settings import AlertKind
 from tieout.money import added
-from tieout.register.eventtables import event, event_refusal, expectation, subject
+from tieout.register.eventtables import event, event_refusal, expectation, is_waiting, subject
 from tieout.workplace import Workplace
 
 UNBELIEVED = ("bad_signature", "no_signature", "outside_window")
@@ -117,7 +117,7 @@ def _dead_letters(workplace: Workplace, _now: datetime) -> list[Group]:
     e = event.c
     query = (
         sa.select(e.feed, e.event_id, e.received_at, e.envelope, e.problem)
-        .where(e.state == "dead")
+        .where(is_waiting(), e.state == "dead")
         .order_by(e.feed, e.sequence)
     )
     growing: dict[str, _Growing] = {}
@@ -200,7 +200,7 @@ def _lag(workplace: Workplace, now: datetime) -> list[Group]:
         sa.select(
             e.feed, sa.func.count().label("waiting"), sa.func.min(e.received_at).label("since")
         )
-        .where(e.state == "new", e.received_at < late)
+        .where(is_waiting(), e.state == "new", e.received_at < late)
         .group_by(e.feed)
         .order_by(e.feed)
     )

@@ -6,9 +6,10 @@ applying again changes nothing, and a crash at any point leaves nothing half don
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,18 +20,26 @@ from tieout.errors import TieoutError
 from tieout.events.fields import note_fields
 from tieout.events.model import Problem
 from tieout.events.subjects import ENDED, Key, Subject, SubjectEvent, fold
-from tieout.register.eventtables import event, event_ref, expectation, subject
+from tieout.register.eventtables import event, event_ref, expectation, is_waiting, subject
 from tieout.register.register import Register, now
 from tieout.register.statements import chunks, insert, upsert
 from tieout.settings import Settings
 
+WHATS = ("extract_line", "ledger_posting")
 MOST_ATTEMPTS = 8
 """Tries of an event whose failure may pass; then a person looks at it."""
-_FIRST_WAIT, _LONGEST_WAIT = 1, 300
-"""Seconds: the wait doubles from the one to the other, and each is drawn at random below that."""
+_LEAST_WAIT, _FIRST_WAIT, _LONGEST_WAIT = 0.25, 1, 300
+"""Seconds: the longest wait doubles from the second to the third; each is drawn at random between
+the first and that."""
+_TOGETHER = 3
+"""Attempts after which an event is tried by itself: then it may be the one that fails."""
+_MOST_ALONE = 20
+"""Events tried by themselves in one call."""
 _APPLIER = 0x7469_6576
 """The advisory lock of whoever applies: one at a time, the others have nothing to do."""
 _LOCK_WAIT = "2s"
+_Choice = Callable[[int], sa.Select[Any]]
+log = logging.getLogger(__name__)
 _NEEDED = [
     event.c.sequence,
     event.c.feed,
@@ -44,46 +53,77 @@ _NEEDED = [
 def apply_waiting(register: Register, settings: Settings, most: int = 500) -> int:
     """Apply up to `most` events that wait, in order of sequence; how many were worked.
 
-    What fails for a reason that may pass (a lock, a timeout) is tried again later, by itself, so
-    that it holds up no other. Raises TieoutError when the register cannot be reached at all.
+    What fails for a reason that may pass (a lock, a timeout) is tried again later: the first times
+    together, then each event by itself, so that it holds up no other. What fails in itself goes to
+    the dead letters. Raises TieoutError when the register cannot be reached at all.
     """
+    worked = _turn(register, settings, _fresh, most)
+    worked += _turn(register, settings, _due, most)
+    for _ in range(_MOST_ALONE):
+        alone = _turn(register, settings, _due_alone, 1)
+        worked += alone
+        if not alone:
+            break
+    return worked
+
+
+def _turn(register: Register, settings: Settings, choose: _Choice, most: int) -> int:
     tried: list[int] = []
     try:
-        return _apply(register, settings, most, tried)
+        return _apply(register, settings, choose(most), tried)
     except TieoutError as problem:
         if not tried:
             raise
-        with register.writing() as connection:
-            _try_later(connection, tried, problem)
+        _try_later(register, tried, problem)
         return 0
+    except Exception:  # whatever it is, it is one event's: the others must flow on
+        if not tried:
+            raise
+        log.exception("events cannot be applied together; each is tried by itself")
+        return sum(_by_itself(register, settings, sequence) for sequence in tried)
 
 
-def _apply(register: Register, settings: Settings, most: int, tried: list[int]) -> int:
+def _by_itself(register: Register, settings: Settings, sequence: int) -> int:
+    tried: list[int] = []
+    try:
+        return _apply(register, settings, _chosen(event.c.sequence == sequence), tried)
+    except TieoutError as problem:
+        _try_later(register, [sequence], problem)
+    except Exception as problem:
+        log.exception("event %s cannot be applied", sequence)
+        with register.writing() as connection:
+            _bury(connection, sequence, _unappliable(problem))
+        return 1
+    return 0
+
+
+def _apply(register: Register, settings: Settings, chosen: sa.Select[Any], tried: list[int]) -> int:
     with register.writing() as connection:
         if not _alone(connection):
             return 0
-        waiting = _waiting(connection, most)
+        waiting = connection.execute(chosen).all()
         if not waiting:
             return 0
         tried += [row.sequence for row in waiting]
-        at = now(connection)
-        by_key = _all_of_their_subjects(connection, waiting)
-        subjects, poison = _folded(by_key)
-        dead = {row.sequence: poison[key] for row in waiting if (key := _key(row)) in poison}
-        good = [row for row in waiting if row.sequence not in dead]
-        if subjects:
-            _write(connection, settings, subjects)
+        by_key, poison = _all_of_their_subjects(connection, waiting)
+        _write(connection, settings, [fold(key, own) for key, own in by_key.items() if own])
+        good = [row for row in waiting if row.sequence not in poison]
         _note_refs(connection, good)
-        note_fields(connection, [row.sequence for row in good], at)
         done = [row.sequence for row in good]
+        note_fields(connection, done, now(connection))
         for some in chunks(done):
             connection.execute(
                 sa.update(event)
                 .where(event.c.sequence.in_(some))
-                .values(state="applied", attempts=event.c.attempts + 1, next_try_at=None)
+                .values(
+                    state="applied",
+                    attempts=event.c.attempts + 1,
+                    next_try_at=None,
+                    problem=None,
+                )
             )
-        for sequence, told in dead.items():
-            _bury(connection, sequence, _unfoldable(told))
+        for sequence in poison.keys() & set(tried):
+            _bury(connection, sequence, _unappliable(poison[sequence]))
     return len(waiting)
 
 
@@ -95,14 +135,24 @@ def _alone(connection: Connection) -> bool:
     return bool(connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_APPLIER))).scalar())
 
 
-def _waiting(connection: Connection, most: int) -> Sequence[Row[Any]]:
-    """New events; where there are none, one that failed before and whose time has come."""
-    query = sa.select(*_NEEDED).where(event.c.state == "new").order_by(event.c.sequence)
-    fresh = connection.execute(query.where(event.c.attempts == 0).limit(most)).all()
-    if fresh:
-        return fresh
-    due = event.c.next_try_at <= now(connection)
-    return connection.execute(query.where(event.c.attempts > 0, due).limit(1)).all()
+def _chosen(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Events in state new; in the order of the index that holds them."""
+    query = sa.select(*_NEEDED).where(is_waiting(), event.c.state == "new", *where)
+    return query.order_by(event.c.next_try_at, event.c.sequence)
+
+
+def _fresh(most: int) -> sa.Select[Any]:
+    return _chosen(event.c.next_try_at.is_(None)).limit(most)
+
+
+def _due(most: int) -> sa.Select[Any]:
+    due = event.c.next_try_at <= datetime.now(UTC)
+    return _chosen(due, event.c.attempts <= _TOGETHER).limit(most)
+
+
+def _due_alone(most: int) -> sa.Select[Any]:
+    due = event.c.next_try_at <= datetime.now(UTC)
+    return _chosen(due, event.c.attempts > _TOGETHER).limit(most)
 
 
 def _key(row: Row[Any]) -> Key:
@@ -112,18 +162,26 @@ def _key(row: Row[Any]) -> Key:
 
 def _all_of_their_subjects(
     connection: Connection, waiting: Sequence[Row[Any]]
-) -> dict[Key, list[SubjectEvent]]:
-    """Every event, applied or waiting, of the subjects that are touched."""
-    keys = {_key(row) for row in waiting}
+) -> tuple[dict[Key, list[SubjectEvent]], dict[int, Exception]]:
+    """Every event, applied or waiting, of the subjects that are touched; and, by sequence, why some
+    are no events one can fold."""
+    keys = sorted({_key(row) for row in waiting})
     found: dict[Key, list[SubjectEvent]] = {key: [] for key in keys}
+    poison: dict[int, Exception] = {}
     for refs in chunks(sorted({ref for _, _, ref in keys})):
         query = sa.select(*_NEEDED).where(
             event.c.subject_ref.in_(refs), event.c.state.in_(("new", "applied"))
         )
         for row in connection.execute(query):
-            if (key := _key(row)) in keys:
-                found[key].append(_event(row))
-    return found
+            if (key := _key(row)) in found:
+                try:
+                    one = _event(row)
+                    fold(key, [one])
+                except (ArithmeticError, LookupError, TypeError, ValueError) as problem:
+                    poison[row.sequence] = problem
+                else:
+                    found[key].append(one)
+    return found, poison
 
 
 def _event(row: Row[Any]) -> SubjectEvent:
@@ -137,17 +195,6 @@ def _event(row: Row[Any]) -> SubjectEvent:
         currency=told["currency"],
         correlation_id=told["correlation_id"],
     )
-
-
-def _folded(by_key: Mapping[Key, list[SubjectEvent]]) -> tuple[list[Subject], dict[Key, str]]:
-    """The subjects, and why those that cannot be folded cannot."""
-    subjects, poison = [], {}
-    for key, events in sorted(by_key.items()):
-        try:
-            subjects.append(fold(key, events))
-        except ValueError as problem:
-            poison[key] = str(problem)
-    return subjects, poison
 
 
 def _write(connection: Connection, settings: Settings, subjects: Sequence[Subject]) -> None:
@@ -168,8 +215,11 @@ def _write(connection: Connection, settings: Settings, subjects: Sequence[Subjec
         }
         for one in subjects
     ]
+    if not rows:
+        return
     connection.execute(upsert(connection, subject, ("entity", "kind", "ref")), rows)
     expected = [row for one in subjects for row in _expected(settings, one)]
+    _forget(connection, [one.key for one in subjects], expected)
     if not expected:
         return
     statement = insert(connection, expectation)
@@ -188,6 +238,22 @@ def _write(connection: Connection, settings: Settings, subjects: Sequence[Subjec
         ),
         expected,
     )
+
+
+def _forget(
+    connection: Connection, keys: Sequence[Key], expected: Sequence[Mapping[str, Any]]
+) -> None:
+    """Take back what is expected no more: an earlier event came, by a feed that expects less."""
+    e = expectation.c
+    still = {(row["entity"], row["kind"], row["ref"], row["what"]) for row in expected}
+    for what in WHATS:
+        gone = [key for key in keys if (*key, what) not in still]
+        for some in chunks(gone):
+            connection.execute(
+                sa.delete(expectation).where(
+                    sa.tuple_(e.entity, e.kind, e.ref).in_(some), e.what == what, e.state != "met"
+                )
+            )
 
 
 def _expected(settings: Settings, one: Subject) -> Iterable[dict[str, Any]]:
@@ -220,39 +286,48 @@ def _note_refs(connection: Connection, rows: Sequence[Row[Any]]) -> None:
         connection.execute(insert(connection, event_ref).on_conflict_do_nothing(), refs)
 
 
-def _unfoldable(told: str) -> Problem:
-    remedy = "see all its events with `tieout trace`; discard the wrong one, then replay the others"
-    return Problem("business", "contradiction", told, remedy)
+def _unappliable(problem: Exception) -> Problem:
+    told = f"it cannot be applied: {type(problem).__name__}: {problem}"[:500]
+    return Problem("business", "unappliable", told, "discard it, or replay it after an update")
 
 
 def _bury(connection: Connection, sequence: int, problem: Problem) -> None:
     connection.execute(
         sa.update(event)
         .where(event.c.sequence == sequence)
-        .values(state="dead", attempts=event.c.attempts + 1, problem=problem.as_json())
+        .values(
+            state="dead",
+            attempts=event.c.attempts + 1,
+            next_try_at=None,
+            problem=problem.as_json(),
+        )
     )
 
 
-def _try_later(connection: Connection, sequences: Sequence[int], problem: TieoutError) -> None:
+def _try_later(register: Register, sequences: Sequence[int], problem: TieoutError) -> None:
     """Note a failure that may pass, and when each of the events is tried again."""
-    at = now(connection)
     told = Problem("transient", _code(problem.problem), problem.problem, "replay it once it passed")
-    rows = connection.execute(
-        sa.select(event.c.sequence, event.c.attempts).where(
-            event.c.sequence.in_(sequences), event.c.state == "new"
-        )
-    ).all()
-    for sequence, attempts in rows:
-        if attempts + 1 >= MOST_ATTEMPTS:
-            _bury(connection, sequence, told)
-            continue
-        longest = min(_FIRST_WAIT * 2**attempts, _LONGEST_WAIT)
-        wait = timedelta(seconds=random.uniform(0, longest))  # noqa: S311 - jitter, no secret
-        connection.execute(
-            sa.update(event)
-            .where(event.c.sequence == sequence)
-            .values(attempts=attempts + 1, next_try_at=at + wait, problem=told.as_json())
-        )
+    with register.writing() as connection:
+        rows = connection.execute(
+            sa.select(event.c.sequence, event.c.attempts).where(
+                event.c.sequence.in_(sequences), event.c.state == "new"
+            )
+        ).all()
+        for sequence, attempts in rows:
+            if attempts + 1 >= MOST_ATTEMPTS:
+                _bury(connection, sequence, told)
+                continue
+            longest = min(_FIRST_WAIT * 2**attempts, _LONGEST_WAIT)
+            wait = timedelta(seconds=random.uniform(_LEAST_WAIT, longest))  # noqa: S311 - jitter, no secret
+            connection.execute(
+                sa.update(event)
+                .where(event.c.sequence == sequence)
+                .values(
+                    attempts=attempts + 1,
+                    next_try_at=datetime.now(UTC) + wait,
+                    problem=told.as_json(),
+                )
+            )
 
 
 def _code(said: str) -> str:

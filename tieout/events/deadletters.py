@@ -20,7 +20,7 @@ from tieout.events.mapping import Mapper
 from tieout.events.model import InboxEvent, NewEvent, Problem
 from tieout.events.receive import mapper_of
 from tieout.events.refused import Refused
-from tieout.register.eventtables import event, event_action, event_conflict
+from tieout.register.eventtables import event, event_action, event_conflict, is_waiting
 from tieout.register.register import Register, now
 from tieout.register.statements import chunks
 from tieout.settings import Settings
@@ -44,7 +44,7 @@ def waiting(
     register: Register, *, feed: str | None = None, code: str | None = None, most: int = 1_000
 ) -> list[InboxEvent]:
     """Events in the dead letters, the oldest first; by feed and code of the problem."""
-    query = sa.select(event.c.sequence).where(event.c.state == "dead")
+    query = sa.select(event.c.sequence).where(is_waiting(), event.c.state == "dead")
     if feed is not None:
         query = query.where(event.c.feed == feed)
     if code is not None:
@@ -262,6 +262,8 @@ def listed(
     for column, value in ((event.c.feed, feed), (event.c.state, state)):
         if value is not None:
             query = query.where(column == value)
+    if state in ("new", "dead"):
+        query = query.where(is_waiting())
     if before is not None:
         query = query.where(event.c.sequence < before)
     with register.reading() as connection:

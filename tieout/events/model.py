@@ -17,7 +17,7 @@ class Problem:
     """Why an event waits for a person, and what that person can do.
 
     `code` is one of: unmapped_type, unknown_version, unknown_account, missing_value, bad_time,
-    invalid_amount, unknown_currency, bad_reference (all business), or what an attempt met
+    invalid_amount, unknown_currency, malformed, unappliable (all business), or what an attempt met
     (transient): database, lock, timeout.
     """
 

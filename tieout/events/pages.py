@@ -21,7 +21,7 @@ from tieout.events.live import summary
 from tieout.events.metrics import Metrics
 from tieout.events.openapi import DOCUMENT
 from tieout.events.refused import Refused
-from tieout.register.eventtables import event, event_sequence
+from tieout.register.eventtables import event, event_sequence, is_waiting
 from tieout.workplace import Workplace
 
 TOKEN = "TIEOUT_VIEW_TOKEN"  # noqa: S105 - the name of the variable
@@ -102,10 +102,10 @@ class Pages:
         with self._workplace.register.reading() as connection:
             last = connection.execute(sa.select(event_sequence.c.last)).scalar_one()
             oldest = connection.execute(
-                sa.select(sa.func.min(c.sequence)).where(c.state == "new")
+                sa.select(sa.func.min(c.sequence)).where(is_waiting(), c.state == "new")
             ).scalar_one()
             dead = connection.execute(
-                sa.select(sa.func.count()).where(c.state == "dead").select_from(event)
+                sa.select(sa.func.count()).where(is_waiting(), c.state == "dead").select_from(event)
             ).scalar_one()
         self._metrics.lag.set(0 if oldest is None else last - oldest + 1)
         self._metrics.waiting_dead.set(dead)

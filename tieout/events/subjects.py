@@ -7,7 +7,7 @@ that order of arrival and repetition cannot matter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -63,34 +63,53 @@ class Subject:
     figures: Mapping[str, Mapping[str, Any]]
 
 
+@dataclass
+class _Figure:
+    """Events of one type: how many, and what they sum to."""
+
+    count: int = 0
+    amount: Decimal = Decimal(0)
+    other: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, one: SubjectEvent, currency: str | None) -> None:
+        self.count += 1
+        if one.amount is None or one.currency is None or one.currency == currency:
+            self.amount += one.amount or 0
+        else:
+            self.other[one.currency] = self.other.get(one.currency, Decimal(0)) + one.amount
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"count": self.count, "amount": f"{self.amount:f}"}
+        if self.other:
+            told["other"] = {c: f"{amount:f}" for c, amount in sorted(self.other.items())}
+        return told
+
+
 def fold(key: Key, events: Sequence[SubjectEvent]) -> Subject:
     """The subject that its events make; at least one is needed. Their order does not matter.
 
     The amount is that of its first event (issued, succeeded, paid, reported), the state that of its
-    last: a payment that failed and then succeeded has succeeded. Raises ValueError where two events
-    of one subject name different currencies.
+    last: a payment that failed and then succeeded has succeeded. Sums are in its currency; what an
+    event has in another one (a chargeback by a card scheme) is kept beside them, in `other`.
     """
     assert events
     ordered = sorted(events, key=lambda e: (e.occurred_at, _STATE[e.type][1], e.event_id, e.feed))
-    currencies = {e.currency for e in ordered if e.currency is not None}
-    if len(currencies) > 1:
-        raise ValueError(f"its events name the currencies {', '.join(sorted(currencies))}")
-    figures: dict[str, dict[str, Any]] = {}
-    for one in ordered:
-        figure = figures.setdefault(one.type, {"count": 0, "amount": Decimal(0)})
-        figure["count"] += 1
-        figure["amount"] += one.amount or 0
     opening = next((e for e in ordered if _STATE[e.type][0] not in ENDED), ordered[0])
+    named = [e.currency for e in (opening, *ordered) if e.currency is not None]
+    currency = named[0] if named else None
+    figures: dict[str, _Figure] = {}
+    for one in ordered:
+        figures.setdefault(one.type, _Figure()).add(one, currency)
     last = ordered[-1]
     return Subject(
         key=key,
         state=_STATE[last.type][0],
         amount=opening.amount,
-        currency=next(iter(currencies), None),
+        currency=currency,
         correlation_id=opening.correlation_id,
         feed=opening.feed,
         events=len(ordered),
         first_at=ordered[0].occurred_at,
         last_at=last.occurred_at,
-        figures={t: {"count": f["count"], "amount": str(f["amount"])} for t, f in figures.items()},
+        figures={what: figure.as_json() for what, figure in sorted(figures.items())},
     )

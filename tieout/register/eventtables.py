@@ -12,6 +12,12 @@ __all__ = ["metadata"]
 WAITING = "state IN ('new', 'dead')"
 """The states the partial index holds: few rows of many, whatever the age of the inbox."""
 
+
+def is_waiting() -> sa.TextClause:
+    """The index's own condition, as it stands there: SQLite uses the index for no other words."""
+    return sa.text(WAITING)
+
+
 event_sequence = sa.Table(
     "event_sequence",
     metadata,
@@ -45,6 +51,7 @@ event = sa.Table(
     sa.Index(
         "ix_event_waiting",
         "state",
+        "next_try_at",
         "sequence",
         sqlite_where=sa.text(WAITING),
         postgresql_where=sa.text(WAITING),
@@ -113,7 +120,7 @@ subject = sa.Table(
     sa.Column("feed", sa.String(128), nullable=False),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Column("first_at", UtcTime, nullable=False),
-    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False, index=True),
     sa.Column("figures", sa.JSON, nullable=False),
     comment="one row an invoice, payment, payout or usage record: what its events come to",
 )

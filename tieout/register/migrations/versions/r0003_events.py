@@ -51,7 +51,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_event_waiting",
         "event",
-        ["state", "sequence"],
+        ["state", "next_try_at", "sequence"],
         sqlite_where=sa.text("state IN ('new', 'dead')"),
         postgresql_where=sa.text("state IN ('new', 'dead')"),
     )
@@ -122,6 +122,7 @@ def upgrade() -> None:
         comment="one row an invoice, payment, payout or usage record: what its events come to",
     )
     op.create_index("ix_subject_ref", "subject", ["ref"])
+    op.create_index("ix_subject_last_at", "subject", ["last_at"])
     op.create_table(
         "expectation",
         sa.Column("entity", sa.String(128)),
