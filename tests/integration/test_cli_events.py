@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli import tieout
+from tieout.cli import live
 
 COMPANY = """
 company: Example
@@ -105,6 +106,7 @@ def test_what_was_missed_is_imported_once_and_is_live_at_once(desk: Desk) -> Non
     (awaited,) = live["expectations"]
     assert (awaited["what"], awaited["currency"]) == ("extract_line", "EUR")
     assert awaited["open"] == awaited["overdue"] == {"count": 3, "amount": "30.00"}
+    assert awaited["met"] == {"count": 0, "amount": "0.00"}
     (other,) = desk.json("events", "conflicts")
     assert (other["event_id"], json.loads(other["body"])["sum"]) == ("e3", "11.00")
     assert "overdue" in desk.run("live").output.lower()
@@ -187,7 +189,24 @@ def test_the_schema_report_tells_what_came_and_what_stopped(desk: Desk) -> None:
     assert {(one["what"], one["source_type"], one["version"], one["path"]) for one in told} == {
         ("new version", "paid", "2", ""),
         ("new field", "paid", "1", "colour"),
-    }, "what is not applied is not looked at"
+        ("unmapped type", "other", "1", ""),
+    }
     desk.take(*(payout(n) for n in range(10, 70)))
     gone = [one for one in desk.json("events", "schema") if one["what"] == "gone field"]
     assert [one["path"] for one in gone] == ["colour"]
+
+
+def test_the_live_state_is_printed_anew_until_one_ends_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.take(payout(1))
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(live.time, "sleep", pause)
+    result = desk.run("live", "--watch", "--json")
+    assert [json.loads(line)["inbox"]["waiting"] for line in result.stdout.splitlines()] == [0] * 3

@@ -230,7 +230,7 @@ def schema(places: Places, days: int, feed: str | None, as_json: bool) -> None:
         return
     for one in found:
         name = f"{one['feed']}  {one['source_type']} {one['version']}".rstrip()
-        click.echo(printable(f"{one['what']:<14} {name}  {one['path']}  since {one['since'][:19]}"))
+        click.echo(printable(f"{one['what']:<15} {name}  {one['path']}  since {one['since'][:19]}"))
     if not found:
         say("Nothing changed.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,20 +13,29 @@ import click
 from tieout.cli.common import Places, examples, located
 from tieout.events.live import DAYS, summary
 
+EVERY_SECONDS = 2
 
-@click.command(epilog=examples("tieout live", "tieout live --days 7 --json"))
+
+@click.command(epilog=examples("tieout live --watch", "tieout live --days 7 --json"))
 @click.option("--days", default=DAYS, show_default=True, type=click.IntRange(1, 3660))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, one each time.")
+@click.option("--watch", is_flag=True, help=f"Print it anew every {EVERY_SECONDS} s, until Ctrl-C.")
 @located
-def live(places: Places, days: int, as_json: bool) -> None:
+def live(places: Places, days: int, as_json: bool, watch: bool) -> None:
     """Print the live state: what senders told. It is accounting truth once the batch has met it."""
     with places.open() as workplace:
-        told = summary(workplace.register, workplace.settings, datetime.now(UTC), days)
-    if as_json:
-        click.echo(json.dumps(told, indent=2))
-        return
-    for line in _lines(told):
-        click.echo(line)
+        while True:
+            told = summary(workplace.register, workplace.settings, datetime.now(UTC), days)
+            if watch and not as_json:
+                click.clear()  # nothing where the output is no terminal
+            click.echo(json.dumps(told, indent=None if watch else 2) if as_json else _page(told))
+            if not watch:
+                return
+            time.sleep(EVERY_SECONDS)
+
+
+def _page(told: Mapping[str, Any]) -> str:
+    return "\n".join(_lines(told))
 
 
 def _lines(told: Mapping[str, Any]) -> Iterable[str]:
@@ -42,9 +52,16 @@ def _lines(told: Mapping[str, Any]) -> Iterable[str]:
         yield f"dead letters       {told_of}: tieout events dead"
     yield from _table(
         f"What the senders told in {told['days']} days",
-        ("entity", "what", "state", "currency", "count"),
+        ("entity", "what", "state", "currency", "count", "amount"),
         [
-            (s["entity"], s["kind"], s["state"], s["currency"] or "", f"{s['count']:,}")
+            (
+                s["entity"],
+                s["kind"],
+                s["state"],
+                s["currency"] or "",
+                f"{s['count']:,}",
+                s["amount"] if s["currency"] else "",
+            )
             for s in told["subjects"]
         ],
     )
@@ -59,6 +76,7 @@ def _lines(told: Mapping[str, Any]) -> Iterable[str]:
             "amount",
             "overdue",
             "amount",
+            "met",
             "oldest due",
         ),
         [
@@ -71,7 +89,8 @@ def _lines(told: Mapping[str, Any]) -> Iterable[str]:
                 e["open"]["amount"],
                 f"{e['overdue']['count']:,}",
                 e["overdue"]["amount"],
-                e["oldest_due"][:16],
+                f"{e['met']['count']:,}",
+                (e["oldest_due"] or "")[:16],
             )
             for e in told["expectations"]
         ],
@@ -92,11 +111,14 @@ def _lines(told: Mapping[str, Any]) -> Iterable[str]:
     )
 
 
+_NUMBERS = ("count", "open", "overdue", "met", "amount")
+
+
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
     if not rows:
         return
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
-    numbers = {n for n, name in enumerate(head) if name in ("count", "open", "overdue", "amount")}
+    numbers = {n for n, name in enumerate(head) if name in _NUMBERS}
     yield ""
     yield title
     for row in [head, *rows]:

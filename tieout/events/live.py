@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tieout.money import plain_amount
-from tieout.register.eventtables import event, event_conflict, event_sequence, expectation, subject
+from tieout.register.eventtables import (
+    event,
+    event_conflict,
+    event_sequence,
+    expectation,
+    is_waiting,
+    subject,
+)
 from tieout.register.register import Register
 from tieout.settings import Settings
 
@@ -26,20 +33,21 @@ def summary(
     """The live state as JSON: amounts are text, moments ISO in UTC.
 
     `inbox`: newest and applied sequence, what waits; `dead_letters` by feed and code; `subjects` of
-    the last days by entity, kind, currency and state; `expectations` that are open, with the amount
-    at stake and how much of it is overdue; `overdue`: the first of those, oldest first.
+    the last days by entity, kind, currency and state, with their amounts; `expectations` by entity,
+    kind, what and currency: how many are open, how many of these overdue, how many due in the last
+    days are met, each with the amount at stake; `overdue`: the first of those, oldest first.
     """
+    since = now - timedelta(days=days)
     with register.reading() as connection:
-        still = _open(connection)
         return {
             "company": settings.company,
             "as_of": now.isoformat(),
             "days": days,
             "inbox": inbox_state(connection, now),
             "dead_letters": _dead(connection),
-            "subjects": _subjects(connection, now - timedelta(days=days)),
-            "expectations": _by_kind(still, now),
-            "overdue": [_told(row, now) for row in still if row.due < now][:MOST_TOLD],
+            "subjects": _subjects(connection, since),
+            "expectations": _expectations(connection, now, since),
+            "overdue": _overdue(connection, now),
         }
 
 
@@ -49,7 +57,7 @@ def inbox_state(connection: Connection, now: datetime) -> dict[str, Any]:
     waiting, oldest, first = connection.execute(
         sa.select(
             sa.func.count(), sa.func.min(event.c.received_at), sa.func.min(event.c.sequence)
-        ).where(event.c.state == "new")
+        ).where(is_waiting(), event.c.state == "new")
     ).one()
     conflicts = connection.execute(sa.select(sa.func.count()).select_from(event_conflict))
     return {
@@ -65,7 +73,7 @@ def _dead(connection: Connection) -> list[dict[str, Any]]:
     code = event.c.problem["code"].as_string()
     query = (
         sa.select(event.c.feed, code.label("code"), sa.func.count().label("events"))
-        .where(event.c.state == "dead")
+        .where(is_waiting(), event.c.state == "dead")
         .group_by(event.c.feed, code)
         .order_by(event.c.feed, code)
     )
@@ -74,46 +82,95 @@ def _dead(connection: Connection) -> list[dict[str, Any]]:
 
 def _subjects(connection: Connection, since: datetime) -> list[dict[str, Any]]:
     c = subject.c
-    key = (c.entity, c.kind, c.currency, c.state)
-    query = sa.select(*key, sa.func.count().label("count")).where(c.last_at >= since).group_by(*key)
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    return sorted(rows, key=lambda row: tuple(str(row[c.name]) for c in key))
+    query = _counted(sa.select(c.entity, c.kind, c.state), ()).where(c.last_at >= since)
+    sums: dict[tuple[str, str, str, str], _Sum] = {}
+    for row in connection.execute(query):
+        key = (row.entity, row.kind, row.currency or "", row.state)
+        sums.setdefault(key, _Sum()).add(row)
+    return [
+        {
+            "entity": entity,
+            "kind": kind,
+            "currency": currency or None,
+            "state": state,
+            **one.told(currency),
+        }
+        for (entity, kind, currency, state), one in sorted(sums.items())
+    ]
 
 
-def _open(connection: Connection) -> list[Any]:
-    """Open expectations with what is at stake, the oldest first."""
-    e, s = expectation.c, subject.c
-    same = sa.and_(e.entity == s.entity, e.kind == s.kind, e.ref == s.ref)
-    query = (
-        sa.select(e.entity, e.kind, e.ref, e.what, e.due, s.amount, s.currency, s.state, s.feed)
-        .select_from(sa.join(expectation, subject, same))
-        .where(e.state == "open")
-        .order_by(e.due, e.entity, e.kind, e.ref, e.what)
-    )
-    return list(connection.execute(query))
-
-
-def _by_kind(rows: Iterable[Any], now: datetime) -> list[dict[str, Any]]:
-    sums: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-    for row in rows:
+def _expectations(connection: Connection, now: datetime, since: datetime) -> list[dict[str, Any]]:
+    e = expectation.c
+    late = sa.and_(e.state == "open", e.due < now).label("late")
+    query = sa.select(e.entity, e.kind, e.what, e.state, late, sa.func.min(e.due).label("oldest"))
+    query = query.select_from(sa.join(expectation, subject, _SAME))
+    wanted = sa.or_(e.state == "open", sa.and_(e.state == "met", e.due >= since))
+    sums: dict[tuple[str, str, str, str], dict[str, _Sum]] = {}
+    oldest: dict[tuple[str, str, str, str], datetime] = {}
+    for row in connection.execute(_counted(query, ("oldest",)).where(wanted)):
         key = (row.entity, row.kind, row.what, row.currency or "XXX")
-        none = {"open": [0, Decimal(0)], "overdue": [0, Decimal(0)], "oldest_due": row.due}
-        found = sums.setdefault(key, none)
-        for name in ("open", "overdue") if row.due < now else ("open",):
-            found[name][0] += 1
-            found[name][1] += Decimal(row.amount or 0)
+        found = sums.setdefault(key, {"open": _Sum(), "overdue": _Sum(), "met": _Sum()})
+        found[row.state].add(row)
+        if row.late:
+            found["overdue"].add(row)
+        if row.state == "open":
+            oldest[key] = min(row.oldest, oldest.get(key, row.oldest))
     return [
         {
             "entity": entity,
             "kind": kind,
             "what": what,
             "currency": currency,
-            "open": {"count": s["open"][0], "amount": _amount(s["open"][1], currency)},
-            "overdue": {"count": s["overdue"][0], "amount": _amount(s["overdue"][1], currency)},
-            "oldest_due": s["oldest_due"].isoformat(),
+            **{name: one.told(currency) for name, one in found.items()},
+            "oldest_due": oldest[key].isoformat() if key in oldest else None,
         }
-        for (entity, kind, what, currency), s in sorted(sums.items())
+        for key, found in sorted(sums.items())
+        for entity, kind, what, currency in (key,)
     ]
+
+
+_SAME = sa.and_(
+    expectation.c.entity == subject.c.entity,
+    expectation.c.kind == subject.c.kind,
+    expectation.c.ref == subject.c.ref,
+)
+
+
+def _counted(query: sa.Select[Any], beside: tuple[str, ...]) -> sa.Select[Any]:
+    """The rows of a query by their columns and amounts. Equal amounts come as one row, and are
+    added up in Python: SQLite would add decimal text as floating point."""
+    by = [c for c in query.selected_columns if c.key not in beside]
+    money = (subject.c.currency, subject.c.amount)
+    return query.add_columns(*money, sa.func.count().label("rows")).group_by(*by, *money)
+
+
+@dataclass
+class _Sum:
+    """How many, and what they come to."""
+
+    count: int = 0
+    amount: Decimal = Decimal(0)
+
+    def add(self, row: Any) -> None:
+        """Rows of one amount."""
+        self.count += row.rows
+        self.amount += row.rows * Decimal(row.amount or 0)
+
+    def told(self, currency: str) -> dict[str, Any]:
+        """As JSON."""
+        return {"count": self.count, "amount": _amount(self.amount, currency)}
+
+
+def _overdue(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    e, s = expectation.c, subject.c
+    query = (
+        sa.select(e.entity, e.kind, e.ref, e.what, e.due, s.amount, s.currency, s.state, s.feed)
+        .select_from(sa.join(expectation, subject, _SAME))
+        .where(e.state == "open", e.due < now)
+        .order_by(e.due, e.entity, e.kind, e.ref, e.what)
+        .limit(MOST_TOLD)
+    )
+    return [_told(row, now) for row in connection.execute(query)]
 
 
 def _told(row: Any, now: datetime) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tieout.events.fields import paths_of
-from tieout.register.eventtables import event, event_field
+from tieout.register.eventtables import event, event_field, is_waiting
 from tieout.register.register import Register
 
 LATEST = 50
 """Events of a type that are looked at for a field that stopped coming."""
 _LOOKED_THROUGH = 5_000
 _Kind = tuple[str, str, str]
+_UNREAD = {"unmapped_type": "unmapped type", "unknown_version": "unknown version"}
 
 
 def changes(
@@ -25,14 +26,16 @@ def changes(
     """What is new in the last days, and what is gone, as JSON; the newest first.
 
     `what`: new type, new version (of a known type), new field (of a known type and version), gone
-    field (none of the last LATEST events of its type has it). A type that is seen for the first
-    time is one row, not one for each field; so is a version. A feed's own first day is no change.
+    field (none of the last LATEST events of its type has it); and, however old, unmapped type and
+    unknown version of events that wait for a person. A type that is seen for the first time is one
+    row, not one for each field; so is a version. A feed's own first day is no change.
     """
     since = (now or datetime.now(UTC)) - timedelta(days=days)
     with register.reading() as connection:
         fields = _fields(connection, feed)
         recent = _recent(connection, feed)
-    found = [*_new(fields, since), *_gone(fields, recent)]
+        waiting = _waiting(connection, feed)
+    found = [*_new(fields, since), *_gone(fields, recent), *waiting]
     return sorted(found, key=lambda one: (one["since"], one["path"]), reverse=True)
 
 
@@ -99,6 +102,23 @@ def _recent(
         if len(found[kind]) < LATEST:
             found[kind].append((row.received_at, set(paths_of(row.body))))
     return found
+
+
+def _waiting(connection: Connection, feed: str | None) -> list[dict[str, Any]]:
+    """Types and versions in the dead letters: they are not applied, so that their fields are not
+    noted."""
+    c = event.c
+    code = c.problem["code"].as_string()
+    columns = (c.feed, c.envelope, c.received_at, code.label("code"))
+    query = sa.select(*columns).where(is_waiting(), c.state == "dead", code.in_(list(_UNREAD)))
+    if feed is not None:
+        query = query.where(c.feed == feed)
+    first: dict[tuple[str, _Kind], datetime] = {}
+    for row in connection.execute(query):
+        kind = (row.feed, row.envelope["source_type"], row.envelope["version"] or "")
+        key = (_UNREAD[row.code], kind)
+        first[key] = min(row.received_at, first.get(key, row.received_at))
+    return [_told(what, kind, "", at) for (what, kind), at in first.items()]
 
 
 def _told(what: str, kind: _Kind, path: str, since: datetime) -> dict[str, Any]:
