@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
+import stripe
 
 from tieout.events.mapping import Mapper, loads
 from tieout.events.model import Envelope, Problem
@@ -113,6 +117,9 @@ ADYEN = """{"eventCode": "%s", "success": "%s", "eventDate": "2026-10-05T00:30:0
     [
         ("AUTHORISATION", "true", "", ("payment.succeeded", "P2", "10.50")),
         ("AUTHORISATION", "false", "", ("payment.failed", "P2", "10.50")),
+        ("CANCELLATION", "true", "P1", ("payment.failed", "P1", "10.50")),
+        ("CAPTURE_FAILED", "true", "P1", ("payment.failed", "P1", "10.50")),
+        ("SECOND_CHARGEBACK", "true", "P1", ("payment.disputed", "P1", "-10.50")),
         ("REFUND", "true", "P1", ("payment.refunded", "P1", "-10.50")),
         ("CHARGEBACK", "true", "P1", ("payment.disputed", "P1", "-10.50")),
         ("CHARGEBACK_REVERSED", "true", "P1", ("payment.dispute_closed", "P1", "10.50")),
@@ -211,6 +218,27 @@ def test_types_that_mean_nothing_here_are_kept_as_ignored() -> None:
     made = mapper("stripe_events", "US01").read(body, loads(body), {}, "evt_1")
     assert (made.state, made.problem, made.body) == ("ignored", None, body)
     assert made.envelope.source_type == "customer.created"
+
+
+def test_of_all_that_stripe_can_send_only_what_moves_money_waits_for_a_person() -> None:
+    """The SDK names every type that one can subscribe to."""
+    source = Path(stripe.__file__).parent / "params" / "_webhook_endpoint_create_params.py"
+    types = set(re.findall(r'"([a-z_0-9]+(?:\.[a-z_0-9]+)+)"', source.read_text("utf-8")))
+    assert len(types) > 200
+    webhook = formats()["stripe_events"].webhook
+    assert webhook is not None
+    assert set(webhook.types) <= types
+    ignored = {name for name in types for p in webhook.ignored if fnmatchcase(name, p)}
+    assert not ignored & set(webhook.types)
+    assert [p for p in webhook.ignored if not any(fnmatchcase(name, p) for name in types)] == []
+    waiting = types - ignored - set(webhook.types)
+    kinds = ("climate.order.", "issuing_dispute.", "issuing_transaction.", "reserve.", "treasury.")
+    assert {name for name in waiting if not name.startswith(kinds)} == {
+        "credit_note.voided",
+        "customer_cash_balance_transaction.created",
+        "invoice.overpaid",
+        "refund.failed",
+    }
 
 
 def test_stripes_connected_account_names_the_entity() -> None:
