@@ -184,3 +184,22 @@ def test_the_switch_starts_them(
     assert statuses() == {"STOPPED"}
     monkeypatch.setenv("TIEOUT_SCHEDULES", "on")
     assert statuses() == {"RUNNING"}
+
+
+def test_an_inbox_taken_in_by_the_hour_has_its_hours_worked_first(
+    config: Path, tmp_path: Path
+) -> None:
+    text = config.read_text()
+    text = text.replace("format: numbered_events\n", "format: numbered_events\n    every: hour\n")
+    config.write_text(text)
+    ticks = Ticks(config, tmp_path / "home")
+    with Workplace.open(config, tmp_path / "home") as workplace:
+        receive(workplace.register, [event(f"e{n}", DAY, ref=f"p{n}", minute=n) for n in (1, 130)])
+    (hours,) = (asked := ticks.tick(ON_EVENTS))
+    assert asked[hours] == "2026-10-05-00:00"
+    assert ticks.tick(ON_EVENTS) == asked
+    ticks.ran(hours, dg.DagsterRunStatus.SUCCESS)
+    (day,) = (asked := ticks.tick(ON_EVENTS))
+    assert asked == {day: "2026-10-05"}
+    ticks.ran(day, dg.DagsterRunStatus.SUCCESS)
+    assert ticks.tick(ON_EVENTS) == {}

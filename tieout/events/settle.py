@@ -237,10 +237,11 @@ def _write(workplace: Workplace, met: Sequence[dict[str, Any]], looked: Sequence
     e = expectation.c
     names = ("entity", "kind", "ref", "what")
     same = [e[name] == sa.bindparam(f"{name}_") for name in names]
+    gone = {(row["entity_"], row["kind_"], row["ref_"], row["what_"]) for row in met}
     fresh = [
         dict(zip((f"{n}_" for n in names), (*one.key, one.what), strict=True))
         for one in looked
-        if not one.searched
+        if not one.searched and (*one.key, one.what) not in gone
     ]
     if not met and not fresh:
         return
