@@ -97,6 +97,7 @@ def test_a_window_without_events_is_delivered_and_not_missing(workplace: Workpla
     _work(workplace, [WINDOW])
     deliveries = _published(workplace, "deliveries")
     assert deliveries["break_class"].to_list() == [None] * deliveries.height
+    assert workplace.register.heads("lines/events")[WINDOW].totals["notes"] == []
     assert "with 0 rows" in deliveries.filter(pl.col("check") == "arrival")["explanation"][0]
 
 

@@ -74,7 +74,7 @@ def _batches(file: pq.ParquetFile, table: Table, request: Request) -> Iterator[B
             f"the Parquet file is damaged: {problem}", "have it sent again", table.name
         ) from None
     table.last_row = row - 1
-    if row == 1:
+    if row == 1 and request.layout.webhook is None:  # a day without events is nothing to note
         table.notes.append("the file has columns and no rows")
 
 
