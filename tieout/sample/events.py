@@ -132,7 +132,7 @@ def _poison(feed: str, day: date, events: Sequence[Event]) -> Iterable[Event]:
     one["data"]["object"] = {"id": f"ch_bad_{stamp(day)}", "amount": 1200, "currency": "usd"}
     which = day.day // 5 % 3
     if which == 0:
-        one["type"] = "terminal.reader.action_failed"
+        one["type"] = "refund.failed"
     elif which == 1:
         one["account"] = "acct_northway_fr"
     else:
