@@ -76,6 +76,7 @@ proof: $(DEV)  ## precision and recall of every class on five samples of 100,000
 
 .PHONY: proof-events
 proof-events: $(DEV)  ## 100,000 events shuffled and with duplicates against the same ones once, in order
+	@$(BIN)/python -m tests.proof.live_state --events 100000
 	@$(BIN)/python -m tests.proof.events --events 100000
 
 .PHONY: lock

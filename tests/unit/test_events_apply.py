@@ -10,13 +10,16 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
+from hypothesis import strategies as st
 
 from tests.proof import live_state as proof
 from tieout.config import load
@@ -218,6 +221,61 @@ def test_any_order_with_repetitions_gives_what_the_reference_gives(
         if kind in one["data"]
     }
     assert {(row.ref, row.kind) for row in named} == wanted
+
+
+KINDS = [(kind, word) for kind, words in RANKS.items() for word in words]
+ONE = st.tuples(
+    st.sampled_from(KINDS), st.integers(0, 2), st.integers(0, 3), st.integers(-999, 99_999)
+)
+STEP = st.one_of(
+    st.tuples(st.just("store"), st.integers(0, 24)),
+    st.tuples(st.just("crash"), st.integers(0, 24)),
+    st.tuples(st.just("apply"), st.integers(1, 9)),
+)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
+    """One register for many examples; each empties it."""
+    folder = tmp_path_factory.mktemp("register")
+    with Register.open(f"sqlite:///{folder / 'r.db'}") as opened:
+        yield opened
+
+
+@hypothesis.settings(
+    max_examples=max(60, hypothesis.settings().max_examples // 10),
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(st.lists(ONE, min_size=1, max_size=25), st.lists(STEP, max_size=30))
+def test_whatever_comes_when_the_reference_says_what_it_comes_to(
+    kept: Register,
+    settings: Settings,
+    mapper: Mapper,
+    drawn: list[tuple[tuple[str, str], int, int, int]],
+    steps: list[tuple[str, int]],
+) -> None:
+    """Events in any order, repeated, lost in a crash and sent again, applied now and then."""
+    with kept.writing() as connection:
+        for table in (expectation, subject, event_ref, event):
+            connection.execute(sa.delete(table))
+    events = []
+    for number, ((kind, word), ref, hour, cents) in enumerate(drawn):
+        one = told(f"e{number}", f"{kind}.{word}", **{kind: f"{kind}-{ref}"})
+        one["timestamp"] = (START + timedelta(hours=hour)).isoformat()
+        if word not in ("voided", "dispute_closed"):
+            one["data"] |= {"amount": f"{cents / 100:.2f}", "currency": "EUR"}
+        events.append(one)
+    for what, number in steps:
+        if what == "apply":
+            apply_waiting(kept, settings, number)
+        elif number < len(events):
+            with suppress(ZeroDivisionError), kept.writing() as connection:
+                store(connection, [read(mapper, events[number])])
+                assert what != "crash" or 1 / 0
+    put(kept, mapper, events)
+    while apply_waiting(kept, settings, 7):
+        pass
+    assert live_state(kept) == reference(events)
 
 
 def test_what_fails_in_between_is_tried_again_and_leaves_no_trace(
