@@ -58,6 +58,8 @@ def apply_waiting(register: Register, settings: Settings, most: int = 500) -> in
     the dead letters. Raises TieoutError when the register cannot be reached at all.
     """
     worked = _turn(register, settings, _fresh, most)
+    if not _any_due(register):
+        return worked
     worked += _turn(register, settings, _due, most)
     for _ in range(_MOST_ALONE):
         alone = _turn(register, settings, _due_alone, 1)
@@ -143,6 +145,13 @@ def _chosen(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 def _fresh(most: int) -> sa.Select[Any]:
     return _chosen(event.c.next_try_at.is_(None)).limit(most)
+
+
+def _any_due(register: Register) -> bool:
+    """Read without the write lock, which those who take events in want."""
+    due = _chosen(event.c.next_try_at <= datetime.now(UTC)).limit(1)
+    with register.reading() as connection:
+        return connection.execute(due).first() is not None
 
 
 def _due(most: int) -> sa.Select[Any]:
