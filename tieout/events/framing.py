@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -62,6 +63,7 @@ def document(raw: bytes, headers: Headers) -> Any:
     return _read(_text(raw))
 
 
+@lru_cache(maxsize=256)  # senders have few
 def _media_type(header: str) -> str:
     """Type and subtype in lower case. Raises Refused where the text is not UTF-8."""
     media, _, parameters = header.partition(";")

@@ -6,6 +6,7 @@ read up to a sequence has read everything before it, however many processes take
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,31 +29,25 @@ def store(connection: Connection, events: Sequence[NewEvent]) -> list[Stored]:
     The same id with the same body is a duplicate and counted; with another body it is a conflict,
     kept apart and never applied. Twice in one call is as twice in two.
     """
-    last = _locked_sequence(connection)
-    at = now(connection)  # under the lock, so that it grows with the sequence
-    known = _known(connection, events)
-    fresh: list[dict[str, Any]] = []
-    outcomes: list[Stored] = []
-    repeated: dict[int, int] = {}
+    first: dict[tuple[str, str], NewEvent] = {}
     for one in events:
-        before = known.get((one.feed, one.event_id))
+        first.setdefault((one.feed, one.event_id), one)
+    stored = _stored(connection, list(first.values()))
+    known = dict(zip(first, stored, strict=True))
+    outcomes: list[Stored] = []
+    repeated: Counter[int] = Counter()
+    for one in events:
+        key = (one.feed, one.event_id)
+        sequence, before = known[key]
         if before is None:
-            last += 1
-            known[one.feed, one.event_id] = (last, one.body_sha256)
-            fresh.append(_row(one, last, at))
-            outcomes.append(Stored("new", last))
-        elif before[1] == one.body_sha256:
-            repeated[before[0]] = repeated.get(before[0], 0) + 1
-            outcomes.append(Stored("duplicate", before[0]))
+            known[key] = (sequence, one.body_sha256)
+            outcomes.append(Stored("new", sequence))
+        elif before == one.body_sha256:
+            repeated[sequence] += 1
+            outcomes.append(Stored("duplicate", sequence))
         else:
-            _set_aside(connection, one, at)
-            outcomes.append(Stored("conflict", before[0]))
-    if fresh:
-        if _is_postgresql(connection):
-            postgresql.insert(connection, fresh)
-        else:
-            connection.execute(sa.insert(event), fresh)
-        connection.execute(sa.update(event_sequence).values(last=last))
+            _set_aside(connection, one, now(connection))
+            outcomes.append(Stored("conflict", sequence))
     if repeated:
         connection.execute(
             sa.update(event)
@@ -88,25 +83,36 @@ def _own(row: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in names}
 
 
-def _locked_sequence(connection: Connection) -> int:
-    query = sa.select(event_sequence.c.last).with_for_update()
-    return int(connection.execute(query).scalar_one())
+def _stored(connection: Connection, events: Sequence[NewEvent]) -> list[tuple[int, str | None]]:
+    """Store what is not known: each one's sequence, and the sha256 it had before, None if none.
 
-
-def _is_postgresql(connection: Connection) -> bool:
-    return connection.dialect.name == "postgresql"
+    Under the lock of the sequence, and in the order given; no id may be there twice.
+    """
+    if connection.dialect.name == "postgresql":
+        return postgresql.store(connection, events)
+    last = int(connection.execute(sa.select(event_sequence.c.last)).scalar_one())
+    known = _known(connection, events)
+    at, rows = now(connection), []
+    found: list[tuple[int, str | None]] = []
+    for one in events:
+        before = known.get((one.feed, one.event_id))
+        if before is None:
+            last += 1
+            rows.append(_row(one, last, at))
+        found.append(before or (last, None))
+    if rows:
+        connection.execute(sa.insert(event), rows)
+        connection.execute(sa.update(event_sequence).values(last=last))
+    return found
 
 
 def _known(
     connection: Connection, events: Sequence[NewEvent]
 ) -> dict[tuple[str, str], tuple[int, str]]:
-    wanted = sorted({(one.feed, one.event_id) for one in events})
-    if _is_postgresql(connection):
-        return postgresql.known(connection, wanted)
     found: dict[tuple[str, str], tuple[int, str]] = {}
     key = sa.tuple_(event.c.feed, event.c.event_id)
     columns = (event.c.feed, event.c.event_id, event.c.sequence, event.c.body_sha256)
-    for some in chunks(wanted):
+    for some in chunks([(one.feed, one.event_id) for one in events]):
         for feed, event_id, sequence, sha256 in connection.execute(
             sa.select(*columns).where(key.in_(some))
         ):

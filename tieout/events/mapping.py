@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from tieout.events.model import Envelope, EventState, NewEvent, Problem
@@ -70,7 +71,7 @@ _DECODER = json.JSONDecoder(
 
 
 class Mapper:
-    """Reads the events of one feed. Made once: places are cut into steps before the first event."""
+    """Reads the events of one feed."""
 
     def __init__(
         self, feed: str, webhook: Webhook, entity: str | None, entities: Mapping[str, str]
@@ -82,7 +83,7 @@ class Mapper:
 
     def event_id(self, document: Any, headers: Headers) -> str | None:
         """What makes the event the same when it is sent again; None where it says none."""
-        parts = [_text(_at(document, headers, place)) for place in listed(self.webhook.event_id)]
+        parts = [self._first(document, headers, one) for one in listed(self.webhook.event_id)]
         if any(part is None for part in parts):
             return None
         whole = ":".join(str(part) for part in parts)
@@ -213,14 +214,17 @@ class Mapper:
         return f"{value:f}", currency
 
     def _first(self, document: Any, headers: Headers, places: Places | None) -> str | None:
-        for place in listed(places) if places is not None else ():
-            value = _text(_at(document, headers, place))
-            if value is not None:
-                return value
+        if places is None:
+            return None
+        for header, steps in _cut(places):
+            value = headers.get(header) if header is not None else _at(document, steps)
+            text = _text(value)
+            if text is not None:
+                return text
         return None
 
     def _joined(self, document: Any, headers: Headers, places: Places) -> str | None:
-        parts = [_text(_at(document, headers, place)) for place in listed(places)]
+        parts = [self._first(document, headers, place) for place in listed(places)]
         return ":".join(p for p in parts if p is not None) or None
 
 
@@ -262,20 +266,29 @@ def _moment(value: str | None, written: str) -> datetime | None:
 
 def _text(value: Any) -> str | None:
     """A scalar as text; nothing, a list or an object is none."""
+    if isinstance(value, str):  # what most are
+        return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
         return f"{value:f}" if abs(value.adjusted()) < 40 else None
     if isinstance(value, int):
         return str(value) if abs(value) < 10**18 else None
-    return (value or None) if isinstance(value, str) else None
+    return None
 
 
-def _at(document: Any, headers: Headers, place: str) -> Any:
-    if place.startswith("header:"):
-        return headers.get(place[7:].lower())
-    for step in place.split("."):
-        if isinstance(document, Mapping):
+@cache
+def _cut(places: Places) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
+    """Each place as the name of a header, or as the steps into the document."""
+    return tuple(
+        (place[7:].lower(), ()) if place.startswith("header:") else (None, tuple(place.split(".")))
+        for place in listed(places)
+    )
+
+
+def _at(document: Any, steps: tuple[str, ...]) -> Any:
+    for step in steps:
+        if isinstance(document, dict):
             document = document.get(step)
         elif isinstance(document, list) and step.isdigit() and int(step) < len(document):
             document = document[int(step)]
