@@ -62,6 +62,10 @@ bench-small: $(RUNTIME)  ## 1M x 1M lines against a bare full outer join, in one
 bench: $(RUNTIME)  ## the same with 10M x 10M lines
 	@$(BIN)/python -m tests.bench.reconcile --lines 10000000
 
+.PHONY: bench-intake
+bench-intake: $(DEV)  ## events acknowledged a second against single-row commits of the bare database
+	@$(BIN)/python -W ignore -m tests.bench.intake
+
 .PHONY: faults
 faults: $(DEV)  ## two hundred injected faults of each kind (make test injects twenty)
 	@TIEOUT_FAULTS=200 $(PYTEST) tests/faults --timeout 3600

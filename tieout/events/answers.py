@@ -11,8 +11,6 @@ from typing import Any
 from tieout.events.refused import Refused
 
 RETRY_SECONDS = {"overload": 1, "database": 5, "slow_database": 5}
-_CLOSING = frozenset((408, 413))
-"""The rest of such a request is not read."""
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -50,7 +48,7 @@ def problem(refused: Refused) -> Answer:
         more.append((b"retry-after", b"%d" % RETRY_SECONDS.get(refused.reason, 5)))
     if refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
         more.append((b"allow", b"POST" if refused.reason == "method" else b"GET"))
-    if refused.status in _CLOSING:
+    if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the rest of it is not read
         more.append((b"connection", b"close"))
     if refused.reason == "no_token":
         more.append((b"www-authenticate", b"Bearer"))

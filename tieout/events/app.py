@@ -10,14 +10,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from tieout.errors import TieoutError
 from tieout.events.answers import ACCEPTED, Answer, problem
 from tieout.events.applier import Applier
 from tieout.events.committer import Committer
 from tieout.events.metrics import UNKNOWN_FEED, Metrics
-from tieout.events.model import NewEvent, Stored
+from tieout.events.model import NewEvent, Outcome, Stored
 from tieout.events.pages import Pages
 from tieout.events.receive import Receiver
 from tieout.events.refusals import Refusals
@@ -29,11 +29,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MOST_BODY = 1 << 20
-BODY_SECONDS = 10.0
-"""A body must be there by then."""
 ANSWER_SECONDS = 30.0
 """A commit must be there by then; the sender sends again, and it may be a duplicate."""
-FLUSH_SECONDS = 3.0
+TEND_SECONDS = 3.0
 PREFIX = "/v1/events/"
 
 
@@ -52,6 +50,11 @@ class Intake:
         self._register = workplace.register
         self._receivers, self._pages, self._metrics = receivers, pages, metrics
         self._adyen = {name for name, receiver in receivers.items() if receiver.scheme == "adyen"}
+        self._counters = {
+            (name, outcome): metrics.events.labels(name, outcome)
+            for name in receivers
+            for outcome in get_args(Outcome)
+        }
         self._refusals = Refusals()
         self._applier = Applier(apply, busy=lambda: self._committer.waiting > 0)
         self._committer = Committer(workplace.register, metrics, self._applier.wake)
@@ -88,18 +91,13 @@ class Intake:
         events = receiver.read(headers, body, time.time())
         if not events:
             return _stored([])
-        answer = self._committer.submit(events)
-        late = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _give_up, answer)
-        try:
-            outcomes = await answer
-        finally:
-            late.cancel()
+        outcomes = await self._committer.submit(events)
         self._count(feed, events, outcomes)
         return ACCEPTED if feed in self._adyen else _stored(outcomes)
 
     def _count(self, feed: str, events: list[NewEvent], outcomes: list[Stored]) -> None:
         for event, stored in zip(events, outcomes, strict=True):
-            self._metrics.events.labels(feed, stored.outcome).inc()
+            self._counters[feed, stored.outcome].inc()
             if event.state == "dead" and stored.outcome == "new":
                 self._metrics.dead.labels(feed).inc()
 
@@ -112,24 +110,33 @@ class Intake:
     # The life of the server
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        background: list[asyncio.Task[None]] = []
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._committer.start()
                 self._applier.start()
-                self._flushing = asyncio.create_task(self._flush_for_good())
+                background = [
+                    asyncio.create_task(one) for one in (self._tend(), self._flush_for_good())
+                ]
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                self._flushing.cancel()
+                for task in background:
+                    task.cancel()
                 await asyncio.to_thread(self._committer.stop)
                 await asyncio.to_thread(self._applier.stop)
                 await self._flush()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _flush_for_good(self) -> None:
+    async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.sleep(TEND_SECONDS)
+            self._committer.give_up(ANSWER_SECONDS)
+
+    async def _flush_for_good(self) -> None:
+        while True:  # beside the other: it may itself wait for the database
+            await asyncio.sleep(TEND_SECONDS)
             await self._flush()
 
     async def _flush(self) -> None:
@@ -151,26 +158,22 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The whole body. Raises Refused (413, 408) once it is known to be too long or too late."""
+    """The whole body. Raises Refused (413) once it is known to be too long."""
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > MOST_BODY:
         raise _too_large()
     chunks: list[bytes] = []
     size, more = 0, True
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _GoneError
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > MOST_BODY:
-                    raise _too_large()
-                chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise Refused(408, "slow", f"the body was not there within {BODY_SECONDS:.0f} s") from None
+    while more:  # the server ends a connection whose request does not come in time
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MOST_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 
@@ -178,14 +181,15 @@ def _too_large() -> Refused:
     return Refused(413, "too_large", f"a request has at most {MOST_BODY:,} bytes")
 
 
-def _give_up(answer: asyncio.Future[list[Stored]]) -> None:
-    if not answer.done():
-        told = "it was not stored in time, or it is not known whether it was; send it again"
-        answer.set_exception(Refused(503, "slow_database", told))
-
-
 def _stored(outcomes: list[Stored]) -> Answer:
-    counts = {"new": 0, "duplicate": 0, "conflict": 0}
-    for one in outcomes:
-        counts[one.outcome] += 1
+    if len(outcomes) == 1:
+        return _ONE[outcomes[0].outcome]
+    return _counted([one.outcome for one in outcomes])
+
+
+def _counted(outcomes: list[Outcome]) -> Answer:
+    counts = {outcome: outcomes.count(outcome) for outcome in get_args(Outcome)}
     return Answer(200, json.dumps(counts).encode())
+
+
+_ONE: dict[Outcome, Answer] = {outcome: _counted([outcome]) for outcome in get_args(Outcome)}

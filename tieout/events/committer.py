@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 Result = list[Stored] | Refused
 _OVERLOAD = "more is waiting than can be stored in time; send it again"
 _AWAY = "the database cannot be reached or did not answer in time; send it again"
+_LATE = "it was not stored in time, or it is not known whether it was; send it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class _Waiting:
     events: Sequence[NewEvent]
     size: int
     answer: asyncio.Future[list[Stored]]
+    since: float
 
 
 class Committer:
@@ -51,6 +53,7 @@ class Committer:
         """`committed` is called after each commit that stored something, in the writing thread."""
         self._register, self._metrics, self._committed = register, metrics, committed
         self._queue: deque[_Waiting] = deque()
+        self._group: list[_Waiting] = []
         self._changed = threading.Condition()
         self._events = self._bytes = 0
         self._stopping = False
@@ -91,11 +94,22 @@ class Committer:
             full = self._events + len(events) > QUEUE_EVENTS or self._bytes + size > QUEUE_BYTES
             if self._stopping or full:
                 raise Refused(503, "overload", _OVERLOAD)
-            self._queue.append(_Waiting(events, size, answer))
+            self._queue.append(_Waiting(events, size, answer, self._loop.time()))
             self._events += len(events)
             self._bytes += size
             self._changed.notify()
         return answer
+
+    def give_up(self, seconds: float) -> None:
+        """Answer those who have waited so long, whatever the writing thread is held up by.
+
+        Called in the event loop. They are still stored if it comes to that.
+        """
+        before = self._loop.time() - seconds
+        with self._changed:
+            waiting = [*self._group, *self._queue]
+        late = [one for one in waiting if one.since < before]
+        _answer(late, [Refused(503, "slow_database", _LATE) for _ in late])
 
     def _run(self) -> None:
         while group := self._take():
@@ -122,6 +136,7 @@ class Committer:
                 group.append(self._queue.popleft())
                 self._events -= len(first.events)
                 self._bytes -= first.size
+            self._group = group
             return group
 
     def _stored(self, group: Sequence[_Waiting]) -> list[Result]:

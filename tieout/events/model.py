@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 EventState = Literal["new", "applied", "ignored", "dead", "discarded"]
 """new: waits to be applied; ignored: kept, means nothing here; dead: waits for a person."""
+Outcome = Literal["new", "duplicate", "conflict"]
 ProblemClass = Literal["transient", "business"]
 
 
@@ -98,7 +99,7 @@ class NewEvent:
 class Stored:
     """What became of an event: new (with its sequence), a duplicate, or another body (conflict)."""
 
-    outcome: Literal["new", "duplicate", "conflict"]
+    outcome: Outcome
     sequence: int
 
 

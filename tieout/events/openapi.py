@@ -71,7 +71,6 @@ _SEND = {
             (401, "No signature, one that does not fit, or a time outside 300 s."),
             (404, "No such feed."),
             (405, "Another method than POST."),
-            (408, "The body came too slowly."),
             (413, "Over 1 MB."),
             (415, "Another media type, charset or content encoding."),
         ),

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,49 +23,88 @@ from tieout.events.pages import TOKEN, Pages, is_loopback
 from tieout.events.receive import receivers
 from tieout.workplace import Workplace
 
-HEAD_SECONDS, HEAD_BYTES = 10.0, 64 << 10
-"""The head of a request must be there by then, and is at most this long."""
+REQUEST_SECONDS, HEAD_BYTES = 20.0, 64 << 10
+"""A request must be there by then, from its first byte; its head is at most this long."""
 GRACE_SECONDS = 40
 MOST_CONNECTIONS = 2_000
 SWITCH_SECONDS = 0.0005
 """How long a thread that computes keeps the others from it: requests come first."""
 
 
-class _BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, which itself would wait for the head of a request for ever."""
+class _Joined:
+    """A transport that sends the head of an answer with its body: one system call, one packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """uvicorn writes the head as a whole, and the body next."""
+        if data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and data[9:12] != b"100":
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """An answer to HEAD has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close when all is sent."""
+        self.flush()
+        self._transport.close()
+
+
+class _Bounded(HttpToolsProtocol):
+    """uvicorn's protocol, which itself would wait for the rest of a request for ever."""
 
     _timer: asyncio.TimerHandle | None = None
+    _is_open = _has_head = False
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_head()
+        super().connection_made(_Joined(transport))  # type: ignore[arg-type]
+        self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_there()
+        self._disarm()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._timer is not None:
-            self._head += len(data)
+        # A request that comes in one piece, as most do, has no timer.
         super().data_received(data)
-        if self._timer is not None and self._head > HEAD_BYTES:
+        if not self._is_open:
+            self._disarm()
+        elif self._timer is None:
+            self._arm()
+        self._head = 0 if self._has_head or not self._is_open else self._head + len(data)
+        if self._head > HEAD_BYTES:
             self.transport.close()
 
     def on_message_begin(self) -> None:
+        self._is_open, self._has_head = True, False
         super().on_message_begin()
-        if self._timer is None:
-            self._expect_head()
 
     def on_headers_complete(self) -> None:
-        self._head_is_there()
+        self._has_head = True
         super().on_headers_complete()
 
-    def _expect_head(self) -> None:
-        self._head = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    def on_message_complete(self) -> None:
+        self._is_open = False
+        super().on_message_complete()
 
-    def _head_is_there(self) -> None:
+    def on_response_complete(self) -> None:
+        cast("_Joined", self.transport).flush()
+        super().on_response_complete()
+
+    def _arm(self) -> None:
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -89,22 +130,10 @@ def serve(
     sockets = [_listening(host, port)]
     try:
         app = application(workplace, local=is_loopback(host) and not proxies)
-        config = uvicorn.Config(
-            app,
-            http=_BoundedHead,
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=[_network(one) for one in proxies],
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        config = configured(app, proxies)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn ends by them and then raises them again, after all is done.
+            signal.signal(ending, lambda *_: None)
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.collect()
         gc.freeze()
@@ -116,7 +145,29 @@ def serve(
         sockets[0].close()
 
 
-def application(workplace: Workplace, *, local: bool) -> Intake:
+def configured(app: Intake, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """How uvicorn serves it. Raises RequestError for a proxy that is no address."""
+    return uvicorn.Config(
+        app,
+        http=_Bounded,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=[_network(one) for one in proxies],
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def application(
+    workplace: Workplace, *, local: bool, apply: Callable[[int], int] | None = None
+) -> Intake:
     """The ASGI application. `local`: only this machine can ask. Raises ConfigurationError."""
     known = receivers(workplace.settings)
     if not known:
@@ -125,7 +176,7 @@ def application(workplace: Workplace, *, local: bool) -> Intake:
         )
     metrics = Metrics()
     pages = Pages(workplace, metrics, local, os.environ.get(TOKEN) or None)
-    return Intake(workplace, known, _apply(workplace), pages, metrics)
+    return Intake(workplace, known, apply or _apply(workplace), pages, metrics)
 
 
 def _apply(workplace: Workplace) -> Callable[[int], int]:

@@ -75,7 +75,7 @@ class Webhook(Part):
     """A sender's webhooks: how they are signed, and how an event is read."""
 
     scheme: Scheme
-    """How requests are signed and framed (docs/formats.md says what each scheme covers)."""
+    """How requests are signed and framed (docs/security.md says what each scheme covers)."""
     documentation: str
     """Where the sender documents it."""
     event_id: Places
