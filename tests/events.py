@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import hmac
+import http.client
 import json
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 import yaml
 from Adyen.util import generate_notification_sig
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
@@ -18,9 +23,13 @@ from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from stripe import WebhookSignature
 
+from tieout.events.inbox import after, by_sequence
 from tieout.events.mapping import Mapper
+from tieout.events.model import InboxEvent
 from tieout.events.receive import Receiver
+from tieout.events.server import application, configured
 from tieout.formats.webhook import Webhook
+from tieout.workplace import Workplace
 
 NOW = 1_790_000_000
 STRIPE, STANDARD, ADYEN, PLAIN = (
@@ -266,3 +275,71 @@ def company(folder: Path, register_url: str | None = None) -> Path:
     path = folder / "tieout.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+@contextmanager
+def serving(folder: Path, register_url: str | None, *, local: bool = True) -> Iterator[Served]:
+    """The application on a real uvicorn in a thread, at a free port; nothing is applied."""
+    with Workplace.open(company(folder, register_url), folder / "home") as workplace:
+        listening = socket.create_server(("127.0.0.1", 0))
+        app = application(workplace, local=local, apply=lambda _most: 0)
+        server = uvicorn.Server(configured(app))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        served = Served(listening.getsockname()[1], workplace)
+        try:
+            yield served
+        finally:
+            server.should_exit = True
+            thread.join(timeout=60)
+            listening.close()
+            assert not thread.is_alive()
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the intake listens, and the workplace it works in."""
+
+    port: int
+    workplace: Workplace
+
+    def ask(
+        self,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        method: str | None = None,
+    ) -> Reply:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            wanted = method or ("GET" if body is None else "POST")
+            sent = {n: v.encode("latin-1") for n, v in (headers or {}).items()}
+            connection.request(wanted, path, body, sent)
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.read(), dict(answer.headers.items()))
+        finally:
+            connection.close()
+
+    def send(self, request: Request) -> Reply:
+        """A sender's request, to the feed named after its scheme."""
+        return self.ask(f"/v1/events/{request.scheme}", request.body, request.headers)
+
+    def stored(self) -> list[InboxEvent]:
+        """Everything in the inbox, with bodies."""
+        with self.workplace.register.reading() as connection:
+            known = [one.sequence for one in after(connection, 0, 1_000_000)]
+            return by_sequence(connection, known)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
