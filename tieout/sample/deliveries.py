@@ -32,6 +32,7 @@ READ_BY: Final[dict[str, tuple[tuple[str, SideName], ...]]] = {
         ("usage_to_invoice", "target"),
         ("events_to_invoices", "target"),
     ),
+    "billing_events": (("events_to_invoices", "source"),),
     "erp": (
         ("settlement_to_ledger", "target"),
         ("invoice_to_ledger", "target"),

@@ -8,6 +8,7 @@ of another amount: those are labelled. A few cannot be used at all; they go to t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ import polars as pl
 
 from tieout.sample.business import Business, stamp
 from tieout.sample.company import CURRENCIES, ENTITIES, ENTITY_OF_MARKET, MARKETS, STRIPE
+from tieout.sample.deliveries import label
 from tieout.sample.draws import draw_one, key
 from tieout.sample.invoicing import invoice_line_amounts
 from tieout.sample.labels import Labels
@@ -140,35 +142,59 @@ def _poison(feed: str, day: date, events: Sequence[Event]) -> Iterable[Event]:
     return [one]
 
 
-def billing_events(plan: Plan, day: date, lines: pl.DataFrame, labels: Labels) -> list[Event]:
-    """An event for each invoice issued on a day, in one amount with its tax."""
+def billing_events(
+    plan: Plan, day: date, lines: pl.DataFrame, told: Counter[str], labels: Labels
+) -> list[Event]:
+    """An event for each invoice issued on a day, in one amount with its tax.
+
+    Billing numbers its events by entity; `told` counts them, over all days. One that never came
+    leaves a gap.
+    """
     sums = (
         lines.group_by("invoice", "sub", "market")
         .agg(amount=(pl.col("amount") + pl.col("tax")).sum())
         .sort("invoice")
         .with_columns(number=invoice_number(day, pl.col("invoice")))
     )
-    events = [_of_invoice(day, row) for row in sums.iter_rows(named=True)]
+    rows = sums.rows(named=True)
+    events = [_of_invoice(day, row) for row in rows]
     injection = plan.at(told_by(BILLING), day)
-    if injection is None or not events:
-        return events
-    at = injection.nth % len(events)
-    row = sums.row(at, named=True)
+    # One that others of its entity follow on that day, so that its gap shows on it.
+    entities = [_entity(row) for row in rows]
+    fit = [at for at, entity in enumerate(entities) if entity in entities[at + 1 :]]
+    if injection is None or not fit:
+        return _numbered(events, told)
+    at = fit[injection.nth % len(fit)]
+    row, event = rows[at], events[at]
     items = invoice_line_amounts(day, lines.filter(pl.col("invoice") == row["invoice"]))
-    kind, name, event = injection.break_class, "events_to_invoices", events[at]
+    kind, name = injection.break_class, "events_to_invoices"
     off = _OFF * MARKETS[row["market"]].smallest
     if kind == "missing_in_source":
-        del events[at]
         labels.add(name, kind, "target", items)
-    elif kind == "missing_in_target":
-        ghost = _of_invoice(day, row | {"number": row["number"] + "X"})
-        events.append(ghost)
-        labels.add(name, kind, "source", _line(ghost["id"], row["amount"]))
+        events = _numbered(events, told)
+        del events[at]
+        label(labels, "sequence_gap", BILLING, day, f"{_entity(row)} {event['sequence']}", 0)
+        return events
+    if kind == "missing_in_target":
+        events.append(_of_invoice(day, row | {"number": row["number"] + "X"}))
+        labels.add(name, kind, "source", _line(events[-1]["id"], row["amount"]))
     else:
         events[at] = _of_invoice(day, row | {"amount": row["amount"] + off})
         labels.add(name, kind, "source", _line(event["id"], row["amount"] + off))
         labels.add(name, kind, "target", items)
+    return _numbered(events, told)
+
+
+def _numbered(events: list[Event], told: Counter[str]) -> list[Event]:
+    for one in events:
+        entity = one["data"]["account"]
+        told[entity] += 1
+        one["sequence"] = told[entity]
     return events
+
+
+def _entity(row: dict[str, Any]) -> str:
+    return ENTITIES[ENTITY_OF_MARKET[row["market"]]]
 
 
 def _of_invoice(day: date, row: dict[str, Any]) -> Event:
@@ -179,7 +205,7 @@ def _of_invoice(day: date, row: dict[str, Any]) -> Event:
         "type": "invoice.issued",
         "timestamp": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "data": {
-            "account": ENTITIES[ENTITY_OF_MARKET[market]],
+            "account": _entity(row),
             "invoice": row["number"],
             "customer": f"C-{row['sub']:09d}",
             "subscription": f"SUB-{row['sub']:09d}",

@@ -7,6 +7,7 @@ a day holds is a function of the arguments and the day, so the same arguments gi
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -167,6 +168,7 @@ class _Company:
         self._payments = Pending("settled_on")
         self._postings = Pending("delivered_on")
         self._moved: pl.Schema = pl.Schema()
+        self._told: Counter[str] = Counter()
 
     def live_before_the_first_day(self) -> None:
         """Issue the invoices whose payments, refunds and disputes fall into the sample."""
@@ -191,7 +193,7 @@ class _Company:
         self._report.wrote("billing", write_billing(self._out, day, sent, flaws))
         self._postings.add(invoice_journals(self._business, self._plan, day, lines, self._labels))
         label_usage(self._business, self._plan, day, lines, self._labels)
-        told = billing_events(self._plan, day, lines, self._labels)
+        told = billing_events(self._plan, day, lines, self._told, self._labels)
         self._tell(BILLING, day, told)
 
     def _pay(self, day: date, lines: pl.DataFrame) -> None:
