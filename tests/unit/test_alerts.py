@@ -189,6 +189,16 @@ def test_a_gap_in_the_numbers_is_told_once_it_is_old_and_closes_late(place: Work
     assert missing(timedelta(days=1)) == []
 
 
+def test_an_account_of_any_length_has_its_gaps(place: Workplace) -> None:
+    for n in (1, 3):
+        one = told(f"n{n}", "payment.succeeded", {"payment": f"p{n}"})
+        named = replace(one.envelope, sequence=n, account="a" * 400)
+        put(place.register, replace(one, envelope=named))
+    assert open_alerts(place, NOW, ["sequence_gap"]) == []
+    (alert,) = open_alerts(place, NOW + timedelta(hours=1), ["sequence_gap"])
+    assert alert.groups[0].largest[0].says == "numbers 2 to 2"
+
+
 def test_signatures_that_fail_are_told_from_the_bound_on(place: Workplace) -> None:
     rows = [
         ("psp", "bad_signature", NOW - timedelta(hours=1), 15),

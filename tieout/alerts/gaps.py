@@ -6,6 +6,7 @@ a note of the register. A number that comes after all closes its gap.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from tieout.workplace import Workplace
 
 NOTE = "event_numbers"
 _AT_ONCE = 5_000
+_LONGEST = 120
 _MOST_GAPS = 1_000
 """Gaps kept of one account; a sender with more does not number its events one by one."""
 
@@ -43,7 +45,7 @@ def gaps(workplace: Workplace, now: datetime) -> dict[tuple[str, str], list[Gap]
         for one in events:
             number = one.envelope.get("sequence")
             if one.feed in feeds and number is not None:
-                key = f"{one.feed}/{one.envelope.get('account') or ''}"
+                key = f"{one.feed}/{_named(one.envelope.get('account') or '')}"
                 _arrived(known.setdefault(key, {"last": number, "gaps": []}), number, now)
         through = events[-1].sequence if events else through
         if len(events) < _AT_ONCE:
@@ -55,6 +57,13 @@ def gaps(workplace: Workplace, now: datetime) -> dict[tuple[str, str], list[Gap]
         for key, value in known.items()
         if key and value["gaps"]
     }
+
+
+def _named(account: str) -> str:
+    """The account as it may stand in a key: a sender may write anything of any length."""
+    if len(account) <= _LONGEST and account.isprintable():
+        return account
+    return f"account {hashlib.sha256(account.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def _numbered(workplace: Workplace) -> set[str]:
