@@ -80,7 +80,7 @@ def verdict(
 
 
 def _invoiced(case: _Case) -> Answer | None:
-    asked = "Did it fail before invoicing, or was it invoiced?"
+    asked = "Was it invoiced, or did it fail before?"
     billed = [one for one in case.lines if one.kind == "invoice"]
     if billed:
         names = sorted({one.details.get("invoice_ref", one.line_id) for one in billed})
