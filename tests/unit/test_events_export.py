@@ -18,6 +18,9 @@ from tieout.events.export import begun, exported, line_id
 from tieout.events.model import NewEvent, Problem
 from tieout.extracts import current, take_in
 from tieout.lines.ingest import refresh_lines
+from tieout.matching.reconcile import reconcile
+from tieout.stale import mark_stated, stale_days
+from tieout.statement import publish_statements
 from tieout.validation import validated
 from tieout.workplace import Workplace
 
@@ -186,3 +189,23 @@ def test_a_feed_that_cannot_fill_its_inbox_is_told(tmp_path: Path) -> None:
     config.write_text(text.replace("posted_by: card_to_ledger", "posted_by: card"))
     with pytest.raises(ConfigurationError, match="'card' is no reconciliation of two sides"):
         load(config)
+
+
+def test_a_day_is_stated_again_when_only_its_watermark_has_moved(workplace: Workplace) -> None:
+    def state(run: str) -> list[dict[str, object]]:
+        _work(workplace, [WINDOW], run)
+        reconcile(workplace, "payments_told", run_id=run)
+        stale = stale_days(workplace, "payments_told")
+        found = publish_statements(workplace, "payments_told", {*stale.days, *first}, run_id=run)
+        mark_stated(workplace, "payments_told", stale, run_id=run)
+        return [one.watermarks[0].as_json() for one in found.get(WINDOW, [])]
+
+    first = {DAY}
+    receive(workplace.register, [event("e1", DAY)])
+    assert state("one")[0]["events"] == 1
+    first = set()
+    state("two")
+    assert workplace.register.heads("statements/payments_told")[WINDOW].version == 1
+    receive(workplace.register, [event("e2", DAY, state="ignored", minute=9, number=4)])
+    assert state("three")[0]["last_event"] == "2026-10-05T00:09:00+00:00"
+    assert workplace.register.heads("statements/payments_told")[WINDOW].version == 2
