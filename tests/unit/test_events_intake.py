@@ -40,6 +40,7 @@ from tests.events import (
     structured_request,
 )
 from tieout.events import app as answering
+from tieout.events import applier as applying
 from tieout.events import committer as committing
 from tieout.events import server as serving_module
 from tieout.events.app import MOST_BODY
@@ -448,6 +449,28 @@ def test_two_that_store_the_same_at_once_store_it_once(register: Register) -> No
         last = connection.execute(sa.select(event_sequence.c.last)).scalar_one()
     assert sorted(rows) == [(n, 3) for n in range(1, 41)]
     assert last == 40
+
+
+def test_what_fails_to_apply_is_tried_again_and_requests_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(applying, "IDLE_SECONDS", 0.05)
+    asked: list[int] = []
+    done = threading.Event()
+
+    def apply(most: int) -> int:
+        asked.append(most)
+        if len(asked) == 1:
+            raise RuntimeError("whatever it is")
+        if len(asked) == 4:
+            done.set()
+        return most if len(asked) < 4 else 0
+
+    applier = applying.Applier(apply, busy=lambda: len(asked) == 1)
+    applier.start()
+    assert done.wait(timeout=30)
+    applier.stop()
+    assert asked[:4] == [applying.MOST, applying.MOST_BUSY, applying.MOST, applying.MOST]
 
 
 # What is shown, and to whom

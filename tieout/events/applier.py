@@ -14,8 +14,12 @@ from collections.abc import Callable
 IDLE_SECONDS = 2.0
 """Looks again without being woken: what another process stored, what is due to be tried again."""
 GATHER_SECONDS = 0.02
-LONGEST_REST = 0.25
-MOST = 500
+LONGEST_REST = 2.0
+MOST, MOST_BUSY = 500, 50
+"""Events of one turn. While requests wait few: on SQLite a turn keeps them from being stored."""
+RESTS, RESTS_BUSY = 1, 7
+"""How many times as long as a turn it rests after it: an eighth of the time is its while requests
+wait, since applying an event costs more than taking it in."""
 log = logging.getLogger(__name__)
 
 
@@ -44,20 +48,18 @@ class Applier:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            started = time.perf_counter()
-            more = self._turn()
-            took = time.perf_counter() - started
-            if more:
-                # At most a quarter of the time while requests wait, half of it otherwise.
-                self._stop.wait(min(LONGEST_REST, took * (3 if self._busy() else 1)))
-                continue
-            if self._wake.wait(IDLE_SECONDS):
+            started, busy = time.perf_counter(), self._busy()
+            if self._turn(MOST_BUSY if busy else MOST):
+                took = time.perf_counter() - started
+                self._stop.wait(min(LONGEST_REST, took * (RESTS_BUSY if busy else RESTS)))
+            elif self._wake.wait(IDLE_SECONDS):
                 self._wake.clear()
                 self._stop.wait(GATHER_SECONDS)
 
-    def _turn(self) -> bool:
+    def _turn(self, most: int) -> bool:
+        """Whether there may be more."""
         try:
-            return self._apply(MOST) >= MOST
+            return self._apply(most) >= most
         except Exception:  # the intake goes on, whatever is wrong here
             log.exception("events could not be applied; they are tried again")
             self._stop.wait(IDLE_SECONDS)
