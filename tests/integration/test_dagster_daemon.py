@@ -18,6 +18,7 @@ from tieout.workplace import Workplace
 pytestmark = pytest.mark.timeout(420)
 
 DAYS = days_from(date(2026, 10, 1), 3)
+HOURS = [f"{DAYS[0]}-{hour:02d}:00" for hour in range(24)]
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
 DAILY = (
     *("extracts/card", "extracts/erp", "lines/card", "lines/erp"),
@@ -46,8 +47,8 @@ def _keys(assets: tuple[str, ...]) -> list[dict[str, list[str]]]:
     return [{"path": asset.split("/")} for asset in assets]
 
 
-def _backfill(at: Servers, assets: tuple[str, ...], partitions: list[str]) -> dict[str, Any]:
-    """Launch a backfill of assets over the API, and wait for the daemon to have done it."""
+def _launch(at: Servers, assets: tuple[str, ...], partitions: list[str]) -> str:
+    """Launch a backfill of assets over the API; its id."""
     told = at.ask(
         """
         mutation ($params: LaunchBackfillParams!) {
@@ -61,6 +62,12 @@ def _backfill(at: Servers, assets: tuple[str, ...], partitions: list[str]) -> di
         {"params": {"assetSelection": _keys(assets), "partitionNames": partitions}},
     )["launchPartitionBackfill"]
     assert told["__typename"] == "LaunchBackfillSuccess", told
+    backfill: str = told["backfillId"]
+    return backfill
+
+
+def _done(at: Servers, backfill: str) -> dict[str, Any]:
+    """What the API says of a backfill once the daemon has done it."""
 
     def ended() -> dict[str, Any] | None:
         query = """
@@ -74,9 +81,7 @@ def _backfill(at: Servers, assets: tuple[str, ...], partitions: list[str]) -> di
             }
           }
         """
-        found: dict[str, Any] = at.ask(query, {"id": told["backfillId"]})[
-            "partitionBackfillOrError"
-        ]
+        found: dict[str, Any] = at.ask(query, {"id": backfill})["partitionBackfillOrError"]
         return None if found["status"] == "REQUESTED" else found
 
     return until(ended, 240, "the daemon to finish the backfill")
@@ -105,9 +110,17 @@ def _materialized(at: Servers, asset: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def backfilled(running: tuple[SmallCompany, Servers]) -> dict[str, Any]:
-    """What the API says of a backfill of all three days, once the daemon has done it."""
-    return _backfill(running[1], DAILY, [str(day) for day in DAYS])
+def launched(running: tuple[SmallCompany, Servers]) -> tuple[str, str]:
+    """A backfill of all three days and one of a day's hours, at once: most of either is waiting."""
+    _, at = running
+    days = _launch(at, DAILY, [str(day) for day in DAYS])
+    return days, _launch(at, ("extracts/kiosk", "lines/kiosk"), HOURS)
+
+
+@pytest.fixture(scope="module")
+def backfilled(running: tuple[SmallCompany, Servers], launched: tuple[str, str]) -> dict[str, Any]:
+    """What the API says of the backfill of the days, once the daemon has done it."""
+    return _done(running[1], launched[0])
 
 
 def test_a_backfill_of_days_is_one_run_that_materializes_them_all(
@@ -126,14 +139,15 @@ def test_a_backfill_of_days_is_one_run_that_materializes_them_all(
                 assert one.holds
 
 
-def test_a_backfill_of_hours_is_one_run_too(running: tuple[SmallCompany, Servers]) -> None:
+def test_a_backfill_of_hours_is_one_run_too(
+    running: tuple[SmallCompany, Servers], launched: tuple[str, str]
+) -> None:
     _, at = running
-    hours = [f"{DAYS[0]}-{hour:02d}:00" for hour in range(24)]
-    done = _backfill(at, ("extracts/kiosk", "lines/kiosk"), hours)
+    done = _done(at, launched[1])
     assert done["status"] == "COMPLETED_SUCCESS", done
     assert [run["status"] for run in done["runs"]] == ["SUCCESS"]
     # Beside it the schedule works hours of today, if one ends while the test runs.
-    assert f"{hours[0]}..{hours[-1]}" in _materialized(at, "lines/kiosk")
+    assert f"{HOURS[0]}..{HOURS[-1]}" in _materialized(at, "lines/kiosk")
 
 
 def test_checks_of_a_backfill_are_recorded_by_partition(
