@@ -443,6 +443,40 @@ def test_looking_for_what_waits_reads_no_history(tmp_path: Path) -> None:
             assert "ix_event_waiting" in plan[-1]
 
 
+def test_no_statement_of_the_inbox_reads_a_whole_table(
+    tmp_path: Path, settings: Settings, mapper: Mapper
+) -> None:
+    """What an event costs must not grow with the events before it, on SQLite not either."""
+    large = ("event", "event_ref", "subject", "expectation")
+    asked: list[tuple[str, Any]] = []
+    with Register.open(f"sqlite:///{tmp_path / 'r.db'}") as register:
+        with register.reading() as connection:
+            engine = connection.engine
+
+        def seen(_c: Any, _k: Any, words: str, bound: Any, _x: Any, many: bool) -> None:
+            asked.append((words, bound[0] if many else bound))
+
+        sa.event.listen(engine, "before_cursor_execute", seen)
+        for start in (0, 60):  # the second time meets what the first left
+            put(register, mapper, world(3, start + 60))
+            apply_waiting(register, settings)
+        sa.event.remove(engine, "before_cursor_execute", seen)
+        with register.reading() as connection:
+            plans = [
+                (words, row[-1])
+                for words, bound in asked
+                if words.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", bound)
+            ]
+    assert any("UPDATE event" in words for words, _ in plans)
+    whole = [
+        (plan, words)
+        for words, plan in plans
+        if plan.startswith("SCAN") and plan.split()[1] in large and "ix_event_waiting" not in plan
+    ]
+    assert whole == []
+
+
 def test_what_a_subject_came_to_expect_by_a_later_sender_is_forgotten(
     register: Register, settings: Settings, mapper: Mapper
 ) -> None:

@@ -255,12 +255,18 @@ def _forget(
     """Take back what is expected no more: an earlier event came, by a feed that expects less."""
     e = expectation.c
     still = {(row["entity"], row["kind"], row["ref"], row["what"]) for row in expected}
-    for what in WHATS:
-        gone = [key for key in keys if (*key, what) not in still]
-        for some in chunks(gone):
+    gone: dict[tuple[str, str, str], list[str]] = {}
+    for entity, kind, ref in keys:
+        for what in WHATS:
+            if (entity, kind, ref, what) not in still:
+                gone.setdefault((entity, kind, what), []).append(ref)
+    # One entity and kind at a time: SQLite finds no tuple by its index, and would read them all.
+    for (entity, kind, what), refs in gone.items():
+        for some in chunks(refs):
             connection.execute(
                 sa.delete(expectation).where(
-                    sa.tuple_(e.entity, e.kind, e.ref).in_(some), e.what == what, e.state != "met"
+                    *(e.entity == entity, e.kind == kind, e.ref.in_(some)),
+                    *(e.what == what, e.state != "met"),
                 )
             )
 

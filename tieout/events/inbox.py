@@ -109,14 +109,18 @@ def _stored(connection: Connection, events: Sequence[NewEvent]) -> list[tuple[in
 def _known(
     connection: Connection, events: Sequence[NewEvent]
 ) -> dict[tuple[str, str], tuple[int, str]]:
+    """What is there already; feed by feed, for SQLite finds no pair by its index, and would read
+    the whole inbox for every group."""
+    by_feed: dict[str, list[str]] = {}
+    for one in events:
+        by_feed.setdefault(one.feed, []).append(one.event_id)
     found: dict[tuple[str, str], tuple[int, str]] = {}
-    key = sa.tuple_(event.c.feed, event.c.event_id)
-    columns = (event.c.feed, event.c.event_id, event.c.sequence, event.c.body_sha256)
-    for some in chunks([(one.feed, one.event_id) for one in events]):
-        for feed, event_id, sequence, sha256 in connection.execute(
-            sa.select(*columns).where(key.in_(some))
-        ):
-            found[feed, event_id] = (sequence, sha256)
+    columns = (event.c.event_id, event.c.sequence, event.c.body_sha256)
+    for feed, ids in by_feed.items():
+        for some in chunks(ids):
+            query = sa.select(*columns).where(event.c.feed == feed, event.c.event_id.in_(some))
+            for event_id, sequence, sha256 in connection.execute(query):
+                found[feed, event_id] = (sequence, sha256)
     return found
 
 

@@ -20,7 +20,7 @@ def event_steps(one: EventSeen) -> Iterator[Step]:
     if one.duplicates:
         notes.append(f"sent again {count_of(one.duplicates, 'time')}, applied once")
     if one.conflicts:
-        notes.append(f"{count_of(one.conflicts, 'other body')} under its id, set aside")
+        notes.append(f"came {count_of(one.conflicts, 'time')} with other content, set aside")
     if problem is not None:
         notes.append(f"{problem['code']}: {problem['reason']}; {problem['remedy']}")
     yield Step(
