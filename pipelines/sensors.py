@@ -32,7 +32,6 @@ EVERY_SECONDS = 15
 """How often events are looked for."""
 MOST_EVENTS = 5_000
 """Events a tick looks at; the others wait for the next."""
-_LETTERS: tuple[AlertKind, ...] = ("dead_letters", "sequence_gap", "signature_failures")
 _ASIDE = "events.aside"
 """Kind of the notes on events that no day is there for."""
 

@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,16 @@ class Request:
         return replace(
             self, headers=self.headers | {n.replace("_", "-"): v for n, v in more.items()}
         )
+
+
+def unix_now() -> int:
+    return int(time.time())
+
+
+def plain(number: int, **more: Any) -> dict[str, Any]:
+    """An event of a sender that signs its JSON by itself."""
+    base = {"id": f"e{number}", "type": "paid", "at": "2026-10-05T10:00:00Z", "ref": f"P{number}"}
+    return base | more
 
 
 def stripe_request(event: Mapping[str, Any], now: int = NOW, key: str = STRIPE) -> Request:

@@ -163,9 +163,18 @@ def test_a_discarded_event_stays_in_the_inbox_with_the_reason(desk: Desk) -> Non
     assert desk.run("events", "discard", "1", "--reason", "again").exit_code == 2
 
 
-def test_replay_asks_which(desk: Desk) -> None:
+def test_dead_letters_of_one_problem_are_discarded_together(desk: Desk) -> None:
+    desk.take(payout(1, sum="ten"), payout(2, sum="two"), payout(3) | {"type": "payout.unheard"})
+    of = ("--code", "unmapped_type", "--reason", "of no use", "--json")
+    (gone,) = desk.json("events", "discard", *of[:-1])
+    assert (gone["event_id"], gone["state"]) == ("e3", "discarded")
+    assert [one["event_id"] for one in desk.json("events", "dead")] == ["e1", "e2"]
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_it_asks_which(desk: Desk, command: str) -> None:
     for arguments in ([], ["1", "--all"]):
-        result = desk.run("events", "replay", *arguments, "--reason", "x")
+        result = desk.run("events", command, *arguments, "--reason", "x")
         assert result.exit_code == 2
         assert "--all" in result.output
 

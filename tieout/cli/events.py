@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from tieout.cli.common import Places, examples, located, pick, say, user_name
+from tieout.cli.eventoutput import event_facts, facts_of, print_events, row_facts
 from tieout.cli.group import Commands
 from tieout.errors import RequestError
 from tieout.events import deadletters
 from tieout.events.inbox import by_sequence
-from tieout.events.model import InboxEvent
 from tieout.events.schema import changes
 from tieout.render.layout import count_of, printable
 from tieout.workplace import Workplace
@@ -49,6 +49,20 @@ def _doing(command: F) -> F:
     return with_who  # type: ignore[return-value]
 
 
+def _selecting(command: F) -> F:
+    """Add SEQUENCE..., --all, --feed and --code: which dead letters are meant."""
+    for add in (
+        click.option("--code", help="Only problems with this code."),
+        click.option("--feed", help="Only this feed."),
+        click.option(
+            "--all", "every", is_flag=True, help="All dead letters, or those of --feed and --code."
+        ),
+        click.argument("sequences", metavar="SEQUENCE...", type=int, nargs=-1),
+    ):
+        command = add(command)
+    return command
+
+
 @events.command("list", epilog=examples("tieout events list --feed stripe_events --state dead"))
 @click.option("--feed", help="Only this feed.")
 @click.option("--state", type=click.Choice(_STATES), help="Only events in this state.")
@@ -61,7 +75,7 @@ def list_(places: Places, as_json: bool, **wanted: Any) -> None:
     with places.open() as workplace:
         _assert_feed(workplace, wanted["feed"])
         found = deadletters.listed(workplace.register, **wanted)
-    _print(found, as_json, "no event")
+    print_events(found, as_json, "no event")
 
 
 @events.command(epilog=examples("tieout events show 4711"))
@@ -76,10 +90,10 @@ def show(places: Places, sequence: int, as_json: bool) -> None:
         if not found:
             raise RequestError(f"no event {sequence}", "see `tieout events list`")
         done = deadletters.actions(workplace.register, sequence)
-    told = _told(found[0]) | {
+    told = event_facts(found[0]) | {
         "headers": dict(found[0].headers),
         "body": found[0].body.decode(errors="replace"),
-        "actions": [_plain(one) for one in done],
+        "actions": [row_facts(one) for one in done],
     }
     if as_json:
         click.echo(json.dumps(told, indent=2))
@@ -103,7 +117,7 @@ def dead(places: Places, feed: str | None, code: str | None, as_json: bool) -> N
     with places.open() as workplace:
         _assert_feed(workplace, feed)
         found = deadletters.waiting(workplace.register, feed=feed, code=code)
-    _print(found, as_json, "nothing waits in the dead letters")
+    print_events(found, as_json, "nothing waits in the dead letters")
 
 
 @events.command(
@@ -112,37 +126,22 @@ def dead(places: Places, feed: str | None, code: str | None, as_json: bool) -> N
         'tieout events replay --all --code unknown_account --reason "added the account"',
     )
 )
-@click.argument("sequences", metavar="SEQUENCE...", type=int, nargs=-1)
-@click.option(
-    "--all", "every", is_flag=True, help="All dead letters, or those of --feed and --code."
-)
-@click.option("--feed", help="Only this feed.")
-@click.option("--code", help="Only problems with this code.")
+@_selecting
 @_doing
 @_json
 @located
-def replay(
-    places: Places,
-    sequences: tuple[int, ...],
-    every: bool,
-    feed: str | None,
-    code: str | None,
-    who: str,
-    reason: str,
-    as_json: bool,
-) -> None:
+def replay(places: Places, who: str, reason: str, as_json: bool, **wanted: Any) -> None:
     """Read dead events again, by the declarations and the configuration of today.
 
     What is right now is applied; what is not stays in the dead letters. Exit code 1 if any stays.
     """
     with places.open() as workplace:
-        _assert_feed(workplace, feed)
-        wanted = _wanted(workplace, sequences, every, feed, code)
-        done = deadletters.replay(workplace.register, workplace.settings, wanted, who, reason)
+        chosen = _chosen(workplace, **wanted)
+        done = deadletters.replay(workplace.register, workplace.settings, chosen, who, reason)
         _apply(workplace)
     still = [one for one in done if one.state == "dead"]
     if as_json:
-        click.echo(json.dumps([_fields(one) for one in done], indent=2))
+        click.echo(json.dumps([facts_of(one) for one in done], indent=2))
     else:
         for one in still:
             click.echo(f"{one.sequence}  {one.event_id}: {(one.problem or {}).get('reason')}")
@@ -151,17 +150,27 @@ def replay(
         click.get_current_context().exit(1)
 
 
-@events.command(epilog=examples('tieout events discard 4711 --reason "a test of the sender"'))
-@click.argument("sequences", metavar="SEQUENCE...", type=int, nargs=-1, required=True)
+@events.command(
+    epilog=examples(
+        'tieout events discard 4711 --reason "a test of the sender"',
+        'tieout events discard --code unmapped_type --reason "of no use to us"',
+    )
+)
+@_selecting
 @_doing
+@_json
 @located
-def discard(places: Places, sequences: tuple[int, ...], who: str, reason: str) -> None:
+def discard(places: Places, who: str, reason: str, as_json: bool, **wanted: Any) -> None:
     """Take events out of the dead letters for good. They stay in the inbox, with the reason."""
     with places.open() as workplace:
-        done = deadletters.discard(workplace.register, sequences, who, reason)
+        chosen = _chosen(workplace, **wanted)
+        done = deadletters.discard(workplace.register, chosen, who, reason)
+    if as_json:
+        click.echo(
+            json.dumps([event_facts(one) | {"state": "discarded"} for one in done], indent=2)
+        )
     say(f"{count_of(len(done), 'event')} discarded.")
-    if len(done) < len(set(sequences)):
-        missed = sorted(set(sequences) - {one.sequence for one in done})
+    if missed := sorted(set(chosen) - {one.sequence for one in done}):
         raise RequestError(
             f"no dead letters: {', '.join(map(str, missed))}", "see `tieout events dead`"
         )
@@ -203,7 +212,7 @@ def conflicts(places: Places, as_json: bool) -> None:
     with places.open() as workplace:
         found = deadletters.conflicts(workplace.register)
     if as_json:
-        told = [{**_plain(one), "body": one["body"].decode(errors="replace")} for one in found]
+        told = [{**row_facts(one), "body": one["body"].decode(errors="replace")} for one in found]
         click.echo(json.dumps(told, indent=2))
         return
     for one in found:
@@ -235,9 +244,10 @@ def schema(places: Places, days: int, feed: str | None, as_json: bool) -> None:
         say("Nothing changed.")
 
 
-def _wanted(
+def _chosen(
     workplace: Workplace, sequences: Sequence[int], every: bool, feed: str | None, code: str | None
 ) -> list[int]:
+    _assert_feed(workplace, feed)
     if bool(sequences) == (every or feed is not None or code is not None):
         raise RequestError("which events?", "name their sequences, or --all, --feed or --code")
     if sequences:
@@ -265,55 +275,3 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         if len(line) > _LONGEST_LINE:
             raise RequestError("a line is larger than 1 MB", "is it NDJSON, an event a line?")
         yield line
-
-
-def _told(one: InboxEvent) -> dict[str, Any]:
-    told = one.envelope
-    return {
-        "sequence": one.sequence,
-        "feed": one.feed,
-        "event_id": one.event_id,
-        "state": one.state,
-        "type": told["type"] or told["source_type"],
-        "subject": one.envelope["subject_ref"],
-        "amount": told["amount"],
-        "currency": told["currency"],
-        "occurred_at": one.occurred_at.isoformat(),
-        "received_at": one.received_at.isoformat(),
-        "duplicates": one.duplicates,
-        "attempts": one.attempts,
-        "problem": one.problem,
-        "envelope": dict(told),
-    }
-
-
-def _print(found: Sequence[InboxEvent], as_json: bool, none: str) -> None:
-    if as_json:
-        click.echo(json.dumps([_told(one) for one in found], indent=2))
-        return
-    for one in found:
-        told = _told(one)
-        money = f"{told['amount']} {told['currency']}" if told["amount"] else ""
-        click.echo(
-            printable(
-                f"{one.sequence:>9}  {one.occurred_at:%Y-%m-%d %H:%M:%S}Z  {one.feed}  "
-                f"{one.state:<9}  {told['type']}  {told['subject'] or one.event_id}  {money}"
-            ).rstrip()
-        )
-        if one.problem is not None:
-            click.echo(printable(f"{'':11}{one.problem['code']}: {one.problem['reason']}"))
-            click.echo(printable(f"{'':11}-> {one.problem['remedy']}"))
-    if not found:
-        say(f"{none[:1].upper()}{none[1:]}.")
-
-
-def _fields(one: Any) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__dataclass_fields__}
-
-
-def _plain(row: Iterable[Any] | dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in dict(row).items()
-        if not isinstance(value, bytes)
-    }
