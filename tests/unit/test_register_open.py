@@ -16,8 +16,8 @@ from sqlalchemy.engine import URL, make_url
 
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.register import database as opening
-from tieout.register.eventtables import metadata
 from tieout.register.register import Register
+from tieout.register.tables import metadata
 
 SECRET = "p@ss/w:ord%1"
 

@@ -6,9 +6,6 @@ import sqlalchemy as sa
 
 from tieout.register.schema import BIG, UtcTime, metadata
 
-__all__ = ["metadata"]
-"""All tables are known once this module is: who compares them takes it from here."""
-
 WAITING = "state IN ('new', 'dead')"
 """The states the partial index holds: few rows of many, whatever the age of the inbox."""
 

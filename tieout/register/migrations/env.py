@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from tieout.register.database import REVISION_TABLE
-from tieout.register.eventtables import metadata
+from tieout.register.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
