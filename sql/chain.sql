@@ -81,7 +81,8 @@ SELECT
             THEN 'billed_late'
         ELSE 'billed_and_booked'
     END AS answer,
-    CAST(NULL AS VARCHAR) AS fee_rule
+    CAST(NULL AS VARCHAR) AS fee_rule,
+    first_outcome.belongs_to
 FROM first_outcome
 LEFT JOIN second_outcome
     ON

@@ -81,7 +81,7 @@ SELECT
     line.currency,
     line.amount,
     line.occurred_on,
-    line.period,
+    line.counted_on AS period,
     line.ref,
     line.component,
     verdict.outcome,
@@ -93,9 +93,14 @@ SELECT
     END AS match_ref,
     verdict.cleared_on,
     verdict.residual,
-    verdict.break_class,
+    CASE
+        WHEN verdict.outcome = 'open' AND line.counted_on <> line.period
+            THEN 'closed_period_correction'
+        ELSE verdict.break_class
+    END AS break_class,
     CASE
         WHEN verdict.outcome <> 'open' THEN NULL
+        WHEN line.counted_on <> line.period THEN line.counted_on
         WHEN verdict.again THEN line.period
         WHEN line.side = 'source' THEN line.period + CAST($last_day AS INTEGER)
         ELSE line.period - CAST($first_day AS INTEGER)
@@ -118,7 +123,8 @@ SELECT
     verdict.score,
     verdict.decision,
     CAST(NULL AS VARCHAR) AS answer,
-    coalesce(CASE WHEN line.side = 'source' THEN other.fee_rule END, line.fee_rule) AS fee_rule
+    coalesce(CASE WHEN line.side = 'source' THEN other.fee_rule END, line.fee_rule) AS fee_rule,
+    CASE WHEN line.counted_on <> line.period THEN line.period END AS belongs_to
 FROM verdict
 INNER JOIN line ON verdict.lid = line.lid
 LEFT JOIN line AS other ON verdict.other_lid = other.lid

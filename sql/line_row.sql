@@ -14,6 +14,7 @@ SELECT
     amount,
     occurred_on,
     period,
+    counted_on,
     component,
     ref,
     account,

@@ -1,6 +1,9 @@
 -- grain: one day with outcomes
--- inputs: fresh_outcome
+-- inputs: fresh_outcome, settled
 -- output: rows of one day each, in order
-SELECT DISTINCT period
+SELECT period
 FROM fresh_outcome
+UNION
+SELECT period
+FROM settled
 ORDER BY period

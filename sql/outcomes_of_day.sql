@@ -1,10 +1,19 @@
 -- grain: one line in scope of one day with its outcome
--- inputs: fresh_outcome, prior_outcome (the touched days as published), affected, suggestion; $day
--- output: rows in the order they are published: of this run, and prior ones that it left alone; on
---   either, what is suggested of an open line may have changed
+-- inputs: fresh_outcome, prior_outcome (the touched days as published), affected, settled,
+--   suggestion; $day
+-- output: rows in the order they are published: of this run, prior ones that it left alone, and
+--   those that were signed; on the others, what is suggested of an open line may have changed
 WITH outcome AS (
     SELECT fresh_outcome.*
     FROM fresh_outcome
+    ANTI JOIN settled
+        ON
+            fresh_outcome.side = settled.side
+            AND fresh_outcome.feed = settled.feed
+            AND fresh_outcome.line_id = settled.line_id
+            AND fresh_outcome.extract_sha256 = settled.extract_sha256
+            AND fresh_outcome.row_number = settled.row_number
+            AND fresh_outcome.received_on = settled.received_on
     WHERE fresh_outcome.period = $day
     UNION ALL
     SELECT prior_outcome.*
@@ -14,7 +23,19 @@ WITH outcome AS (
             prior_outcome.side = affected.side
             AND prior_outcome.feed = affected.feed
             AND prior_outcome.line_id = affected.line_id
+    ANTI JOIN settled
+        ON
+            prior_outcome.side = settled.side
+            AND prior_outcome.feed = settled.feed
+            AND prior_outcome.line_id = settled.line_id
+            AND prior_outcome.extract_sha256 = settled.extract_sha256
+            AND prior_outcome.row_number = settled.row_number
+            AND prior_outcome.received_on = settled.received_on
     WHERE prior_outcome.period = $day
+    UNION ALL
+    SELECT settled.*
+    FROM settled
+    WHERE settled.period = $day
 ),
 
 today AS (

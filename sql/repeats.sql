@@ -17,7 +17,10 @@ ranked AS (
         line.*,
         row_number() OVER (
             PARTITION BY line.side, line.feed, line.line_id
-            ORDER BY line.received_on, line.extract_sha256, line.extract_row
+            -- What came too late for a locked month is the repeat, whenever it was received.
+            ORDER BY
+                line.counted_on > line.period, line.received_on, line.extract_sha256,
+                line.extract_row
         ) AS delivery
     FROM line
     INNER JOIN repeated

@@ -1,11 +1,12 @@
 -- grain: one figure a period, entity, currency, side and row of the statement that counts what came
 -- inputs: period_asked, known_line (lines as published), removed_line (repeated in one extract),
---   refused_row (quarantine), undelivered (control total less rows in the file)
+--   refused_row (quarantine), undelivered (control total less rows in the file),
+--   late_figure (the last three of windows that changed after they were locked)
 -- output: rows first_day, last_day, entity, currency, side, figure, lines, amount, weight (sum of
 --   absolute amounts)
 WITH item AS (
     SELECT
-        period,
+        counted_on AS period,
         entity,
         currency,
         side,
@@ -45,6 +46,16 @@ WITH item AS (
         lines,
         amount
     FROM undelivered
+    UNION ALL
+    SELECT
+        counted_on AS period,
+        entity,
+        currency,
+        side,
+        figure,
+        lines,
+        amount
+    FROM late_figure
 )
 
 SELECT

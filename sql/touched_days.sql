@@ -1,7 +1,7 @@
 -- grain: one day whose outcomes may change
 -- inputs: known_line, dirty_line, affected
 -- output: rows of one day each, in order
-SELECT DISTINCT known_line.period
+SELECT DISTINCT known_line.counted_on AS period
 FROM known_line
 SEMI JOIN affected
     ON

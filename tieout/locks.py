@@ -64,6 +64,13 @@ def locks(register: Register) -> list[Lock]:
     ]
 
 
+def releases(register: Register) -> int:
+    """How many locks were given up: months that were reopened are worked anew."""
+    query = sa.select(sa.func.count()).where(period_lock.c.released_at.is_not(None))
+    with register.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def as_json(versions: Mapping[Place, int]) -> dict[str, dict[str, int]]:
     """Versions as the register keeps them: table -> partition -> version."""
     told: dict[str, dict[str, int]] = {}

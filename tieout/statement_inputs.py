@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from tieout.engine.duck import Engine, session
 from tieout.errors import RequestError
-from tieout.lines.columns import DELIVERIES, QUARANTINE
 from tieout.matching.columns import outcomes
 from tieout.matching.inputs import SIDES, show_lines, side_kinds, side_of, side_tables
+from tieout.matching.known import (
+    Moved,
+    Stage,
+    make_refused,
+    moved,
+    show_known,
+    show_late_figures,
+    show_refused,
+)
 from tieout.model import SideName
 from tieout.periods import DAY_FORMAT, Period, window_end
 from tieout.register.records import Publication
@@ -23,8 +31,6 @@ from tieout.workplace import Workplace
 
 NEVER = date(1, 1, 1)
 """Last day delivered of a feed that has delivered nothing: nothing is overdue yet."""
-
-Stage = Literal["lines", "duplicates", "quarantine", "deliveries"]
 
 
 @dataclass(frozen=True)
@@ -101,14 +107,17 @@ def reading(
         engine.frame("period_asked", asked(periods))
         fine = "usage" in side_kinds(workplace, base).values()
         engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
-        stages: tuple[tuple[str, Literal["lines", "duplicates"]], ...] = (
-            ("known_line", "lines"),
-            ("removed_line", "duplicates"),
+        sides: tuple[SideName, ...] = ("source",) if chain else SIDES
+        stages: tuple[Stage, ...] = ("lines", "duplicates", "quarantine", "deliveries")
+        known = {
+            stage: _publications(workplace, reconciliation, stage, periods, sides)
+            for stage in stages
+        }
+        late = moved(
+            workplace, {t for s in sides for g in stages for t in side_tables(reconciliation, s, g)}
         )
-        for view, stage in stages:
-            found = _publications(workplace, reconciliation, stage, periods, chain)
-            show_lines(engine, workplace, base, view, found, stage)
-        _show_refusals(engine, workplace, reconciliation, periods, chain)
+        show_known(engine, workplace, base, "known_line", known["lines"], late)
+        _show_figures(engine, workplace, base, known, late)
         yield engine, delivered_through(workplace, name)
 
 
@@ -137,12 +146,11 @@ def _publications(
     reconciliation: Reconciliation,
     stage: Stage,
     periods: Sequence[Period],
-    source_only: bool,
+    sides: Sequence[SideName],
 ) -> list[Publication]:
     """Heads of a stage whose rows may count in the periods."""
     first = f"{min(p.first for p in periods):{DAY_FORMAT}}"
     last = f"{max(p.last for p in periods):{DAY_FORMAT}}"
-    sides: tuple[SideName, ...] = ("source",) if source_only else SIDES
     tables = {table for side in sides for table in side_tables(reconciliation, side, stage)}
     return [
         head
@@ -158,24 +166,20 @@ def _may_count(totals: Any, first: str, last: str) -> bool:
     return begins is None or ends is None or (begins <= last and ends >= first)
 
 
-def _show_refusals(
+def _show_figures(
     engine: Engine,
     workplace: Workplace,
-    reconciliation: Reconciliation,
-    periods: Sequence[Period],
-    source_only: bool,
+    name: str,
+    known: Mapping[Stage, Sequence[Publication]],
+    late: Moved,
 ) -> None:
-    """Views of what did not become a line."""
-    shown: tuple[tuple[Stage, str, Any], ...] = (
-        ("quarantine", "quarantine", QUARANTINE),
-        ("deliveries", "delivery", DELIVERIES),
-    )
-    for stage, view, schema in shown:
-        found = _publications(workplace, reconciliation, stage, periods, source_only)
-        for side in SIDES:
-            tables = set(side_tables(reconciliation, side, stage))
-            paths = workplace.store.paths(p for p in found if p.table in tables)
-            engine.view(f"{side}_{view}", paths, schema)
-    signs = {f"{side}_sign": side_of(reconciliation, side).sign for side in SIDES}
-    engine.run("refused_row", **signs)
-    engine.run("undelivered", **signs)
+    """Views of what did not become a line, and the deliveries of the periods."""
+    if late.places:
+        show_late_figures(engine, workplace, name, late)
+    else:
+        engine.run("no_late_figure")
+    duplicates = late.still(known["duplicates"])
+    show_lines(engine, workplace, name, "removed_line", duplicates, "duplicates")
+    refused = [*known["quarantine"], *known["deliveries"]]
+    make_refused(engine, workplace, name, late.still(refused))
+    show_refused(engine, workplace, name, known["deliveries"])

@@ -55,6 +55,7 @@ OUTCOMES: Columns = {
     "decision": pl.Int64(),
     "answer": TEXT,
     "fee_rule": TEXT,
+    "belongs_to": DAY,
 }
 """`outcome` is matched, open or duplicate (a second delivery of the same line, removed).
 
@@ -70,7 +71,8 @@ a match that is only suggested to a person: its lines are open, and `pass` and `
 whom; `decision` is the number of the person's decision that made a match, or that accepted a break;
 `answer` is what a chain says of a line.
 Where one side is what a fee schedule expects, `fee_rule` says the rule that the line or its
-counterpart is expected by."""
+counterpart is expected by. `belongs_to` is the day of a locked month that a line belongs to
+which counts on `period`, in the first open month: it came too late, or corrects what was signed."""
 
 
 def outcomes(fine: bool) -> Columns:

@@ -13,6 +13,7 @@ from tieout.engine.duck import Engine
 from tieout.errors import ConfigurationError
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
+from tieout.locks import releases
 from tieout.matching import sides
 from tieout.matching.expected import NO_RULE, expected
 from tieout.matching.rates import rates_sha256
@@ -25,7 +26,7 @@ from tieout.workplace import Workplace
 
 SIDES: tuple[SideName, SideName] = ("source", "target")
 
-ENGINE_VERSION = 6
+ENGINE_VERSION = 7
 """Raised when the meaning of a statement in sql/ changes: every reconciliation works anew."""
 
 Place = tuple[str, str]
@@ -66,6 +67,8 @@ def fingerprint(workplace: Workplace, name: str) -> str:
     if reconciliation.target is not None and reconciliation.target.expects is not None:
         rules = workplace.settings.fees[reconciliation.target.expects]
         told += "".join(rule.model_dump_json() for rule in rules)
+    if given_up := releases(workplace.register):
+        told += f"reopened {given_up}"
     return hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
 
 

@@ -30,7 +30,8 @@ REPEATED, REVERSAL, BY_HAND = 0, -1, -2
 
 
 def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) -> None:
-    """Make the tables that passes fill, from views working_line and decision_line.
+    """Make the tables that passes fill, from views working_line, decision_line
+    and settled.
 
     Repeats, reversals and the matches that a person decided are set aside. Raises
     ConfigurationError for a rate table that cannot be read.
@@ -51,6 +52,7 @@ def prepare(engine: Engine, reconciliation: Reconciliation, settings: Settings) 
     engine.run("twin")
     engine.run("repeats")
     engine.run("take_repeats")
+    engine.run("take_settled")
     engine.run("take_reversals")
     _take_decisions(engine)
     engine.run("rejected")

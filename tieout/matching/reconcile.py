@@ -28,6 +28,7 @@ from tieout.matching.inputs import (
     side_kinds,
     side_tables,
 )
+from tieout.matching.known import Moved, moved, show_known, show_locked_through
 from tieout.matching.publish import Publisher
 from tieout.periods import DAY_FORMAT
 from tieout.rules import Reconciliation
@@ -76,7 +77,8 @@ def reconcile(
         return ReconcileReport(name, ())
     with session(workplace.store.root, workplace.settings.limits) as engine:
         decided.show(engine)
-        days = _choose_lines(engine, workplace, name, inputs)
+        days = _choose_lines(engine, workplace, name, inputs, moved(workplace, tables))
+        _show_settled(engine, workplace, name, days)
         _match(engine, workplace, name, reconciliation, progress or _silent)
         consumed = {where: head.version for where, head in inputs.heads.items()}
         if decided.newest:
@@ -95,10 +97,10 @@ def reconcile(
 
 
 def _choose_lines(
-    engine: Engine, workplace: Workplace, name: str, inputs: Inputs
+    engine: Engine, workplace: Workplace, name: str, inputs: Inputs, late: Moved
 ) -> list[date] | None:
     """Make views working_line and affected; the days that may change, or None for all of them."""
-    show_lines(engine, workplace, name, "known_line", list(inputs.heads.values()))
+    show_known(engine, workplace, name, "known_line", list(inputs.heads.values()), late)
     if not inputs.consumed:
         engine.connection.view("known_line").create_view("working_line", replace=True)
         show_lines(engine, workplace, name, "dirty_line", [])
@@ -109,6 +111,10 @@ def _choose_lines(
     show_lines(engine, workplace, name, "dirty_line", changed)
     for statement in ("affected", "known_link", "dirty_link", "reached"):
         engine.run(statement)
+    opened = late.opened if late.places.intersection(dirty) else []
+    if opened:
+        _show_published(engine, workplace, name, "corrected_outcome", opened)
+        engine.run("affected_corrections")
     for _ in range(MOST_HOPS):
         if engine.run("affected_grow") + engine.run("reached_grow") == 0:
             break
@@ -118,7 +124,29 @@ def _choose_lines(
             "a key that joins unrelated lines is too coarse; see the passes' keys",
         )
     engine.run("working_line")
-    return [row for row in engine.table("touched_days")["period"].to_list() if row is not None]
+    touched = engine.table("touched_days")["period"].to_list()
+    return sorted({day for day in (*touched, *opened) if day is not None})
+
+
+def _show_settled(
+    engine: Engine, workplace: Workplace, name: str, days: Sequence[date] | None
+) -> None:
+    """Tables locked_through, and settled: what was signed of the days, or of all."""
+    show_locked_through(engine, workplace)
+    locked = engine.count("locked_through") > 0
+    wanted = [date.fromisoformat(day) for day in workplace.register.heads(f"outcomes/{name}")]
+    shown = (wanted if days is None else days) if locked else ()
+    _show_published(engine, workplace, name, "locked_outcome", shown)
+    engine.run("settled")
+
+
+def _show_published(
+    engine: Engine, workplace: Workplace, name: str, view: str, days: Sequence[date]
+) -> None:
+    """A view of the outcomes of days as they are published."""
+    heads = workplace.register.heads(f"outcomes/{name}", [f"{day:{DAY_FORMAT}}" for day in days])
+    fine = "usage" in side_kinds(workplace, name).values()
+    engine.view(view, workplace.store.paths(heads.values()), outcomes(fine))
 
 
 def _match(
@@ -152,24 +180,22 @@ def _publish(
     timing = reconciliation.timing_days
     schema = outcomes("usage" in side_kinds(workplace, name).values())
     table = f"outcomes/{name}"
-
-    def show_published(view: str, days: Sequence[date]) -> None:
-        heads = workplace.register.heads(table, [f"{day:{DAY_FORMAT}}" for day in days])
-        engine.view(view, workplace.store.paths(heads.values()), schema)
-
     variance = passes.variance_class(side_kinds(workplace, name)["source"])
+    if engine.count("locked_through"):
+        engine.run("cleared_later")
     engine.run("fresh_outcome", first_day=timing[0], last_day=timing[1], variance=variance)
     engine.run("accept_breaks")
-    show_published("near_outcome", alike.days_around(reconciliation, days or ()))
+    around = alike.days_around(reconciliation, days or ())
+    _show_published(engine, workplace, name, "near_outcome", around)
     suggested = alike.suggest(engine, reconciliation)
     if days is None:
         stale = list(workplace.register.heads(table))
         filled = engine.table("outcome_days")["period"].to_list()
-        show_published("prior_outcome", ())
+        _show_published(engine, workplace, name, "prior_outcome", ())
     else:
         filled = sorted({*days, *suggested})
         stale = [f"{day:{DAY_FORMAT}}" for day in filled]
-        show_published("prior_outcome", filled)
+        _show_published(engine, workplace, name, "prior_outcome", filled)
     frames = chain.from_iterable(
         engine.batches("outcomes_of_day", workplace.settings.limits.batch_rows, day=day)
         for day in filled

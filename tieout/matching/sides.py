@@ -124,6 +124,7 @@ def project(
     own = [
         ConstantExpression(side_name).alias("side"),
         *(ColumnExpression(c) for c in _PASSED_ON),
+        ColumnExpression("period").alias("counted_on"),
         (-amount if side.sign < 0 else amount).alias("amount"),
         component(kind).alias("component"),
         CoalesceOperator(*(ColumnExpression(c) for c in _REFS[kind])).alias("ref"),

@@ -1,0 +1,13 @@
+-- grain: one row that did not become a line, of a window that moved
+-- inputs: none
+-- output: table state_figure, empty
+CREATE OR REPLACE TEMP TABLE state_figure (
+    state INTEGER,
+    figure VARCHAR,
+    side VARCHAR,
+    entity VARCHAR,
+    currency VARCHAR,
+    period DATE,
+    lines BIGINT,
+    amount DECIMAL(38, 12)
+)
