@@ -154,12 +154,31 @@ renamed AS (
     GROUP BY side, feed, line_id
 ),
 
--- Lines in the step they belong to. One that left a locked month for an open one has its name
--- there already.
+-- A line that left a locked month for an open one: its name is taken there.
+elsewhere AS (
+    SELECT
+        numbered.side,
+        numbered.feed,
+        numbered.line_id,
+        numbered.entity,
+        numbered.period,
+        max(gone.mark) AS mark
+    FROM numbered
+    INNER JOIN gone
+        ON
+            numbered.side = gone.side
+            AND numbered.feed = gone.feed
+            AND numbered.line_id = gone.line_id
+            AND (numbered.entity <> gone.entity OR numbered.period > gone.last_day)
+    GROUP BY
+        numbered.side, numbered.feed, numbered.line_id, numbered.entity, numbered.period
+),
+
+-- Lines in the step they belong to.
 standing AS (
     SELECT
         numbered.* REPLACE (
-            numbered.line_id || coalesce(max(gone.mark), '') AS line_id,
+            numbered.line_id || coalesce(elsewhere.mark, '') AS line_id,
             numbered.period AS counted_on
         )
     FROM numbered
@@ -168,13 +187,13 @@ standing AS (
             numbered.entity = lock_step.entity
             AND numbered.state = lock_step.state
             AND numbered.period BETWEEN lock_step.first_day AND lock_step.last_day
-    LEFT JOIN gone
+    LEFT JOIN elsewhere
         ON
-            numbered.side = gone.side
-            AND numbered.feed = gone.feed
-            AND numbered.line_id = gone.line_id
-            AND (numbered.entity <> gone.entity OR numbered.period > gone.last_day)
-    GROUP BY ALL
+            numbered.side = elsewhere.side
+            AND numbered.feed = elsewhere.feed
+            AND numbered.line_id = elsewhere.line_id
+            AND numbered.entity = elsewhere.entity
+            AND numbered.period = elsewhere.period
 ),
 
 correcting AS (
