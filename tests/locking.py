@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -23,7 +24,7 @@ def lock(register: Register, entity: str, month: str, body: str = "{}") -> None:
         for partition, head in register.heads(table).items()
     }
     now = datetime.now(UTC)
-    sha256 = f"{entity}{month}".encode().hex().rjust(64, "0")[-64:]
+    sha256 = hashlib.sha256(f"{entity} {month} {now} {body}".encode()).hexdigest()
     with register.writing() as connection:
         connection.execute(
             sa.insert(close_package).values(

@@ -239,6 +239,14 @@ def _cut_off(row: Row) -> str:
     )
 
 
+def _too_late(row: Row) -> str:
+    """Of a line that counts in another month than it belongs to, since that one is locked."""
+    return (
+        f"{_own(row)} belongs to {row['belongs_to']}, of a month that is locked: it came later or "
+        "corrects what was signed, and nothing of the other side answers it yet."
+    )
+
+
 def _late(row: Row) -> str:
     return f"{_own(row)} agrees with {_other(row)}, but that one is dated {_apart(row)}."
 
@@ -286,6 +294,7 @@ _SENTENCES: dict[str, Callable[[Row], str]] = {
     "entity_mismatch": _entity,
     "currency_mismatch": _currency,
     "period_mismatch": _cut_off,
+    "closed_period_correction": _too_late,
     "late_arrival": _late,
     "late_usage": _late_usage,
     "fx_difference": _rates,

@@ -6,9 +6,11 @@ the first month after the last locked one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,13 +24,16 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A locked month of an entity; `versions` are those of every published partition as signed."""
+    """A locked month of an entity; `versions` are those of every published partition as signed,
+    `statements` those of the month (Statement.as_json), None where the package has none.
+    """
 
     entity: str
     month: Period
     package_sha256: str
     locked_at: datetime
     versions: Mapping[Place, int]
+    statements: Sequence[Mapping[str, Any]] | None
 
     @property
     def next_day(self) -> date:
@@ -45,6 +50,7 @@ def locks(register: Register) -> list[Lock]:
             period_lock.c.package_sha256,
             period_lock.c.locked_at,
             close_package.c.versions,
+            close_package.c.body,
         )
         .join_from(period_lock, close_package)
         .where(period_lock.c.released_at.is_(None))
@@ -59,6 +65,7 @@ def locks(register: Register) -> list[Lock]:
             row.package_sha256,
             row.locked_at,
             as_places(row.versions),
+            json.loads(row.body).get("statements"),
         )
         for row in rows
     ]

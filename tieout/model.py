@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from tieout.money import added, plain_amount, subtracted
-from tieout.periods import Period
+from tieout.money import added, exact, plain_amount, subtracted
+from tieout.periods import Period, parse_period
 
 SideName = Literal["source", "target"]
 
@@ -82,6 +83,11 @@ class Figure:
         return {"count": self.count, "amount": plain_amount(self.amount, currency)}
 
 
+def read_figures(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+    """Figures by name, as `Figure.as_json` wrote them."""
+    return {name: Figure(one["count"], exact(one["amount"])) for name, one in told.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Watermark:
     """How far a sender's events have been seen in a period: how many happened in it, the last one's
@@ -107,6 +113,18 @@ class Watermark:
                 for account, first, last in self.gaps
             ],
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Watermark:
+        """What `as_json` wrote."""
+        last = told["last_event"]
+        return cls(
+            told["feed"],
+            told["events"],
+            None if last is None else datetime.fromisoformat(last),
+            told["dead_letters"],
+            tuple((gap["account"], gap["first"], gap["last"]) for gap in told["gaps"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +183,26 @@ class Statement:
             "delivery": figures(self.delivery),
             **told,
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Statement:
+        """What `as_json` wrote, of a day or a month."""
+        answers = told.get("answers")
+        return cls(
+            reconciliation=told["reconciliation"],
+            period=parse_period(told["period"]),
+            entity=told["entity"],
+            currency=told["currency"],
+            side=told["side"],
+            rows=read_figures(told["rows"]),
+            breaks_by_class=read_figures(told["breaks_by_class"]),
+            open_items=read_figures(told["open_items"]),
+            ageing=read_figures(told["ageing"]),
+            completeness={name: exact(share) for name, share in told["completeness"].items()},
+            delivery=read_figures(told["delivery"]),
+            answers=None if answers is None else read_figures(answers),
+            watermarks=tuple(Watermark.from_json(one) for one in told.get("watermarks", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from tieout.model import (
 from tieout.money import NO_CURRENCY
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register.records import NewPublication
+from tieout.signed import SIDE_ORDER, as_signed
 from tieout.statement_inputs import base_of, reading
 from tieout.watermark import watermarks_of
 from tieout.workplace import Workplace
@@ -44,7 +45,6 @@ Statement.as_json() with sorted keys, so that equal statements are equal bytes."
 
 _CENT = Decimal("0.01")
 _WHOLE = Decimal("100.00")
-_SIDE_ORDER = {"source": 0, "target": 1}
 
 
 def statements(workplace: Workplace, name: str, period: Period) -> list[Statement]:
@@ -76,10 +76,10 @@ def statements_of(
     _add_delivery(books, deliveries)
     marks = watermarks_of(workplace, name, periods)
     found: dict[Period, list[Statement]] = {period: [] for period in periods}
-    for key in sorted(books, key=lambda k: (k.period, k.entity, k.currency, _SIDE_ORDER[k.side])):
+    for key in sorted(books, key=lambda k: (k.period, k.entity, k.currency, SIDE_ORDER[k.side])):
         one = books[key].statement(name, key, chained=chained)
         found[key.period].append(replace(one, watermarks=marks[key.period]))
-    return found
+    return {period: as_signed(workplace, name, period, made) for period, made in found.items()}
 
 
 def publish_statements(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from tests.unit.test_engine_arrival import corrected_later, portions, spoiled
 from tests.worlds import World, extract_sha256
 from tieout.model import Figure, Statement
 from tieout.periods import Period, month_of
-from tieout.statement import statements_of
+from tieout.statement import publish_statements, statements_of
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 SEPTEMBER, OCTOBER = month_of(date(2026, 9, 1)), month_of(date(2026, 10, 1))
@@ -362,3 +363,25 @@ def test_after_a_lock_the_order_of_arrival_does_not_matter(seed: int) -> None:
                 world.reconcile("small")
             results.append((world.outcomes("small"), world.files("small")))
     assert results[0] == results[1]
+
+
+def test_the_statements_of_a_locked_month_are_those_signed(world: World) -> None:
+    """Of the month and of its days; those of other entities and months are as they are now."""
+    place, register = world.workplace, world.workplace.register
+    release(register, "A", "2026-09")
+    tenth = Period(date(2026, 9, 10), date(2026, 9, 10))
+    publish_statements(place, "small", [tenth.first], run_id="run")
+    month = statements_of(place, "small", [SEPTEMBER])[SEPTEMBER]
+    day = statements_of(place, "small", [tenth])[tenth]
+    lock(register, "A", "2026-09", json.dumps({"statements": [one.as_json() for one in month]}))
+    before = [one.as_json() for one in month], [one.as_json() for one in day]
+    world.deliver({("erp", "2026-11-02"): [posted("b", "50", "2026-09-12")]})
+    world.reconcile("small")
+    found = statements_of(place, "small", [SEPTEMBER, tenth, OCTOBER])
+    assert ([o.as_json() for o in found[SEPTEMBER]], [o.as_json() for o in found[tenth]]) == before
+    source, target = found[OCTOBER]
+    assert source.open_items["cleared"] == source.open_items["opening"] == Figure(1, Decimal(50))
+    assert target.rows["matched"] == Figure(2, Decimal(51))
+    published = publish_statements(place, "small", [tenth.first], run_id="run")
+    assert [one.as_json() for one in published[str(tenth)]] == before[1]
+    assert register.heads("statements/small", [str(tenth)])[str(tenth)].version == 1
