@@ -10,6 +10,7 @@ import polars as pl
 
 from assets.partitions import partitions
 from checks.findings import Check, Finding, Findings, checks_of
+from checks.locked import standing
 from checks.published import scan
 from checks.scope import DAY, LINE, is_fine, lines_in_scope, published_outcomes
 from tieout.matching.columns import outcomes
@@ -62,7 +63,7 @@ def match_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
 
 def _consumption(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
     wanted = pl.col("period").is_in([date.fromisoformat(day) for day in days])
-    made = published_outcomes(workplace, name, list(days)).filter(wanted)
+    made = standing(workplace, published_outcomes(workplace, name, list(days)).filter(wanted))
     due = _due(workplace, name).filter(wanted)
     counted = {
         "lines": due,
@@ -133,7 +134,7 @@ def _due(workplace: Workplace, name: str) -> pl.LazyFrame:
     table = f"outcomes/{chain[0]}"
     used = {place: version for place, version in versions.items() if place[0] == table}
     schema = outcomes(is_fine(workplace.settings, chain[0]))
-    rows = scan(workplace, workplace.register.versions(used), schema)
+    rows = standing(workplace, scan(workplace, workplace.register.versions(used), schema))
     return rows.filter(pl.col("side") == "source").select("period", *LINE)
 
 

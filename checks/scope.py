@@ -5,19 +5,21 @@ Written in Polars while the engine's scope is SQL on DuckDB, so that the two cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import and_
 
 import polars as pl
 
 from checks.expected import expected_fees
+from checks.locked import as_counted
 from checks.published import scan
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import UNMAPPED, columns
 from tieout.matching.columns import outcomes
 from tieout.model import SideName
 from tieout.money import FINE_AMOUNT
+from tieout.register.records import Publication
 from tieout.rules import Side
 from tieout.settings import Kind, Settings
 from tieout.workplace import Workplace
@@ -34,6 +36,7 @@ Versions = Mapping[tuple[str, str], int]
 
 def lines_in_scope(workplace: Workplace, name: str, versions: Versions) -> pl.LazyFrame:
     """Lines of both sides as published in given versions; of a chain, its first link's source.
+    Those of locked months are of the versions that were signed.
 
     Grain: one delivery of a line. Columns: period, the LINE columns, entity, currency, amount
     (DECIMAL(38,12), with the side's sign).
@@ -49,15 +52,29 @@ def lines_in_scope(workplace: Workplace, name: str, versions: Versions) -> pl.La
         assert side is not None
         tables = {f"lines/{feed}" for feed in side.feeds}
         used = {place: version for place, version in versions.items() if place[0] in tables}
-        kind = format_of(settings, side.feeds[0]).kind
-        rows = scan(workplace, workplace.register.versions(used), columns(kind))
-        if side.expects is not None:
-            rows = expected_fees(rows, settings.fees[side.expects])
-        amount = (pl.col("amount").cast(FINE_AMOUNT) * side.sign).cast(FINE_AMOUNT)
-        side_column = pl.lit(side_name).alias("side")
-        inside = rows.filter(_scope(side, kind)).with_columns(side_column, amount=amount)
-        frames.append(inside.select("period", *LINE, "entity", "currency", "amount"))
+
+        def scoped(
+            given: Iterable[Publication], side: Side = side, side_name: SideName = side_name
+        ) -> pl.LazyFrame:
+            return _in_scope(workplace, given, side, side_name)
+
+        now = workplace.register.versions(used)
+        frames.append(as_counted(workplace, tables, now, scoped))
     return pl.concat(frames)
+
+
+def _in_scope(
+    workplace: Workplace, given: Iterable[Publication], side: Side, side_name: SideName
+) -> pl.LazyFrame:
+    settings = workplace.settings
+    kind = format_of(settings, side.feeds[0]).kind
+    rows = scan(workplace, given, columns(kind))
+    if side.expects is not None:
+        rows = expected_fees(rows, settings.fees[side.expects])
+    amount = (pl.col("amount").cast(FINE_AMOUNT) * side.sign).cast(FINE_AMOUNT)
+    side_column = pl.lit(side_name).alias("side")
+    inside = rows.filter(_scope(side, kind)).with_columns(side_column, amount=amount)
+    return inside.select("period", *LINE, "entity", "currency", "amount")
 
 
 def published_outcomes(workplace: Workplace, name: str, days: list[str]) -> pl.LazyFrame:

@@ -14,6 +14,7 @@ import polars as pl
 
 from assets.partitions import partitions
 from checks.findings import Check, Finding, Findings, Severity, checks_of
+from checks.locked import correcting
 from checks.published import WINDOW, scan_windows
 from checks.scope import DAY, lines_in_scope, published_outcomes
 from tieout.model import Figure
@@ -198,8 +199,9 @@ def _accepted_again(workplace: Workplace, name: str, days: Sequence[str]) -> dic
     versions = workplace.register.consumed(f"statements.{name}")
     made = published_outcomes(workplace, name, list(days))
     again = made.filter(pl.col("outcome") == "duplicate")
+    lines = lines_in_scope(workplace, name, versions)
     counts: dict[_Key, Figure] = {}
-    for rows, sign in ((lines_in_scope(workplace, name, versions), 1), (again, -1)):
+    for rows, sign in ((lines, 1), (correcting(made), 1), (again, -1)):
         keyed = rows.filter(wanted).select(columns)
         sums = keyed.group_by("day", "side", "entity", "currency").agg(
             pl.len(), pl.col("amount").sum()

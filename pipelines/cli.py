@@ -19,6 +19,9 @@ COMMANDS = {
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
     "trace": Lazy("tieout.cli.trace:trace", "Where an invoice or payment is, across systems."),
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),
+    "restatement": Lazy(
+        "tieout.cli.restatement:restatement", "What came of a month since it was signed."
+    ),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
     "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),

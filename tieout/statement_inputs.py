@@ -95,10 +95,12 @@ def _through(workplace: Workplace, feed: str) -> date:
 
 @contextmanager
 def reading(
-    workplace: Workplace, name: str, periods: Sequence[Period]
+    workplace: Workplace, name: str, periods: Sequence[Period], *, as_received: bool = False
 ) -> Iterator[tuple[Engine, Through]]:
     """A session with views period_asked, outcome, known_line, removed_line, refused_row,
     undelivered, source_delivery and target_delivery for the periods, pruned by published totals.
+
+    `as_received`: lines count where they belong, as if no month were locked.
     """
     base = base_of(workplace, name)
     reconciliation = workplace.settings.reconciliations[base]
@@ -113,9 +115,8 @@ def reading(
             stage: _publications(workplace, reconciliation, stage, periods, sides)
             for stage in stages
         }
-        late = moved(
-            workplace, {t for s in sides for g in stages for t in side_tables(reconciliation, s, g)}
-        )
+        tables = {t for s in sides for g in stages for t in side_tables(reconciliation, s, g)}
+        late = moved(workplace, () if as_received else tables)
         show_known(engine, workplace, base, "known_line", known["lines"], late)
         _show_figures(engine, workplace, base, known, late)
         yield engine, delivered_through(workplace, name)

@@ -14,13 +14,17 @@ import pytest
 from hypothesis import Phase, given
 from hypothesis import strategies as st
 
+from checks import matches, statements
 from tests import scenarios, worlds
 from tests.locking import lock, release
 from tests.scenarios import Row, Window
 from tests.unit.test_engine_arrival import corrected_later, portions, spoiled
 from tests.worlds import World, extract_sha256
+from tieout.errors import RequestError
 from tieout.model import Figure, Statement
 from tieout.periods import Period, month_of
+from tieout.restatement import restatements
+from tieout.stale import mark_stated, stale_days
 from tieout.statement import publish_statements, statements_of
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
@@ -343,6 +347,24 @@ def assert_stated(
         if period == OCTOBER and key[0] in entities:
             was = closing.get((SEPTEMBER, key))
             assert one.open_items["opening"] == (was.open_items["closing"] if was else Figure())
+    for entity in entities:
+        for made in restatements(world.workplace, "small", entity, SEPTEMBER):
+            assert made.unexplained == 0
+    assert_checks_hold(world, [str(day) for day in days])
+
+
+def assert_checks_hold(world: World, days: Sequence[str]) -> None:
+    """The checks of production, which find the lines in scope without the engine."""
+    stale = stale_days(world.workplace, "small")
+    every = sorted({*map(date.fromisoformat, days), *stale.days})
+    publish_statements(world.workplace, "small", every, run_id="run")
+    mark_stated(world.workplace, "small", stale, run_id="run")
+    for found in (
+        matches._consumption(world.workplace, "small", days),
+        statements._conservation(world.workplace, "small", days),
+    ):
+        wrong = {day: one.description for day, one in found.items() if not one.passed}
+        assert wrong == {}
 
 
 @worlds.examples(4, phases=[Phase.generate])
@@ -385,3 +407,36 @@ def test_the_statements_of_a_locked_month_are_those_signed(world: World) -> None
     published = publish_statements(place, "small", [tenth.first], run_id="run")
     assert [one.as_json() for one in published[str(tenth)]] == before[1]
     assert register.heads("statements/small", [str(tenth)])[str(tenth)].version == 1
+
+
+def test_a_restatement_leads_from_what_was_signed_to_what_is_known(world: World) -> None:
+    register = world.workplace.register
+    release(register, "A", "2026-09")
+    month = statements_of(world.workplace, "small", [SEPTEMBER])[SEPTEMBER]
+    lock(register, "A", "2026-09", json.dumps({"statements": [one.as_json() for one in month]}))
+    corrected = [
+        paid("a", "90", "2026-09-10", version=2),
+        paid("b", "50", "2026-09-10", version=2),
+    ]
+    world.deliver(
+        {
+            ("psp", "2026-09-10"): corrected,
+            ("psp", "2026-11-02"): [paid("z", "20", "2026-09-29")],
+            ("erp", "2026-11-02"): [posted("b", "50", "2026-09-12")],
+        }
+    )
+    world.reconcile("small")
+    source, target = restatements(world.workplace, "small", "A", SEPTEMBER)
+    assert source.signed is not None
+    assert source.signed.rows["accepted"] == source.lines_signed == Figure(3, Decimal(157))
+    assert [(one.line_id, one.amount, one.outcome) for one in source.corrections] == [
+        ("P-a~2026-10", Decimal(-10), "open"),
+        ("P-c~2026-10~was", Decimal(-7), "open"),
+        ("P-z", Decimal(20), "open"),
+    ]
+    assert (source.lines_now, source.unexplained) == (Figure(3, Decimal(160)), 0)
+    assert (source.cleared, target.cleared) == (Figure(1, Decimal(50)), Figure())
+    assert [(one.line_id, one.outcome) for one in target.corrections] == [("E-b", "matched")]
+    assert (target.lines_now, target.unexplained) == (Figure(3, Decimal(157)), 0)
+    with pytest.raises(RequestError, match="2026-10 of A is not locked"):
+        restatements(world.workplace, "small", "A", OCTOBER)

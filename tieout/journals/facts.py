@@ -17,7 +17,8 @@ import polars as pl
 from tieout.engine.duck import Engine, session
 from tieout.lines.columns import columns
 from tieout.matching.columns import outcomes
-from tieout.matching.inputs import SIDES, show_lines, side_kinds, side_of, side_tables
+from tieout.matching.inputs import SIDES, side_kinds, side_of, side_tables
+from tieout.matching.known import moved, show_known
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register.records import Publication
 from tieout.rules import Reconciliation
@@ -197,9 +198,8 @@ def _show_lines(engine: Engine, workplace: Workplace, name: str, around: Period)
         return [h for h in found if _falls_into(h.totals, first, last)]
 
     tables = {table for side in SIDES for table in side_tables(reconciliation, side)}
-    show_lines(
-        engine, workplace, name, "known_line", [h for table in sorted(tables) for h in heads(table)]
-    )
+    known = [h for table in sorted(tables) for h in heads(table)]
+    show_known(engine, workplace, name, "known_line", known, moved(workplace, tables))
     ledgers = sorted(set(side_tables(reconciliation, "target")))
     paths = workplace.store.paths(h for table in ledgers for h in heads(table) if h.rows)
     engine.view("ledger_line", paths, columns("ledger"))
