@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -32,7 +31,6 @@ def lock(register: Register, entity: str, month: str, body: str = "{}") -> None:
                 entity=entity,
                 month=month,
                 body=body,
-                versions=json.loads(json.dumps(as_json(versions))),
                 made_at=now,
             )
         )
@@ -53,6 +51,7 @@ def lock(register: Register, entity: str, month: str, body: str = "{}") -> None:
                 entity=entity,
                 month=month,
                 package_sha256=sha256,
+                versions=as_json(versions),
                 locked_at=now,
                 locked_by=done.inserted_primary_key[0],
             )

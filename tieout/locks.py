@@ -49,7 +49,7 @@ def locks(register: Register) -> list[Lock]:
             period_lock.c.month,
             period_lock.c.package_sha256,
             period_lock.c.locked_at,
-            close_package.c.versions,
+            period_lock.c.versions,
             close_package.c.body,
         )
         .join_from(period_lock, close_package)

@@ -13,10 +13,8 @@ close_package = sa.Table(
     sa.Column("entity", sa.String(128), nullable=False),
     sa.Column("month", sa.String(7), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
-    sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("made_at", UtcTime, nullable=False),
-    comment="one row a month's statements as prepared: what is signed, byte for byte, and the "
-    "version of every published partition that it rests on",
+    comment="one row a month's statements as prepared: what is signed, byte for byte",
 )
 
 close_action = sa.Table(
@@ -44,6 +42,7 @@ period_lock = sa.Table(
     sa.Column("entity", sa.String(128), nullable=False),
     sa.Column("month", sa.String(7), nullable=False),
     sa.Column("package_sha256", sa.String(64), nullable=False),
+    sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("locked_at", UtcTime, nullable=False),
     sa.Column("locked_by", BIG, nullable=False),
     sa.Column("released_at", UtcTime),
@@ -51,6 +50,7 @@ period_lock = sa.Table(
     sa.ForeignKeyConstraint(["package_sha256"], ["close_package.sha256"]),
     sa.ForeignKeyConstraint(["locked_by"], ["close_action.id"]),
     sa.ForeignKeyConstraint(["released_by"], ["close_action.id"]),
-    comment="one row a lock of a month of an entity; released when the month is reopened",
+    comment="one row a lock of a month of an entity, and the version of every published partition "
+    "that it rests on; released when the month is reopened",
 )
 """Months of an entity are locked in their order, and released from the last one back."""

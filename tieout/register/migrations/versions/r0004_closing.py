@@ -21,11 +21,9 @@ def upgrade() -> None:
         sa.Column("entity", sa.String(128), nullable=False),
         sa.Column("month", sa.String(7), nullable=False),
         sa.Column("body", sa.Text, nullable=False),
-        sa.Column("versions", sa.JSON, nullable=False),
         sa.Column("made_at", moment, nullable=False),
         sa.PrimaryKeyConstraint("sha256", name="pk_close_package"),
-        comment="one row a month's statements as prepared: what is signed, byte for byte, and the "
-        "version of every published partition that it rests on",
+        comment="one row a month's statements as prepared: what is signed, byte for byte",
     )
     op.create_table(
         "close_action",
@@ -50,6 +48,7 @@ def upgrade() -> None:
         sa.Column("entity", sa.String(128), nullable=False),
         sa.Column("month", sa.String(7), nullable=False),
         sa.Column("package_sha256", sa.String(64), nullable=False),
+        sa.Column("versions", sa.JSON, nullable=False),
         sa.Column("locked_at", moment, nullable=False),
         sa.Column("locked_by", number, nullable=False),
         sa.Column("released_at", moment),
@@ -66,7 +65,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["released_by"], ["close_action.id"], name="fk_period_lock_released_by_close_action"
         ),
-        comment="one row a lock of a month of an entity; released when the month is reopened",
+        comment="one row a lock of a month of an entity, and the version of every published "
+        "partition that it rests on; released when the month is reopened",
     )
 
 
