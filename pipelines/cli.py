@@ -22,6 +22,7 @@ COMMANDS = {
     "restatement": Lazy(
         "tieout.cli.restatement:restatement", "What came of a month since it was signed."
     ),
+    "close": Lazy("tieout.cli.close:close", "Prepare, approve, lock and reopen months."),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
     "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),

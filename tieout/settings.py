@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from tieout.alerts.settings import Alerts
+from tieout.close.settings import Closing
 from tieout.fees import FeeRule
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
@@ -192,6 +193,8 @@ class Settings(Part):
     configuration file."""
     alerts: Alerts = Alerts()
     """Who is told of what waits for a person."""
+    close: Closing = Closing()
+    """Who closes months, and by whose keys it is proven."""
     journals: Journals = Journals()
     """Where proposed corrections are posted, as far as the account map leaves a choice."""
     formats: str | None = None

@@ -10,12 +10,23 @@ from typing import Any, TypeVar
 
 import click
 
-from tieout.cli.common import Places, examples, located, pick, read_home, say, user_name, write
+from tieout.cli.common import (
+    PERIOD,
+    Places,
+    examples,
+    located,
+    pick,
+    read_home,
+    say,
+    user_name,
+    write,
+)
 from tieout.cli.group import Commands
 from tieout.decisions import making
 from tieout.decisions.making import LABELS, Said
 from tieout.decisions.standing import Stated, stated
 from tieout.money import text_amount
+from tieout.periods import Period
 from tieout.register.decisions import DecidedLine, Decision
 from tieout.render.layout import count_of, printable
 
@@ -131,6 +142,31 @@ def accept_break(workplace: Any, said: Said, line: str, name: str | None) -> Dec
     and its class are what they were.
     """
     return making.accept_break(workplace, line, said, name)
+
+
+@decide.command(
+    "breaks",
+    epilog=examples(
+        "tieout decide breaks invoice_to_ledger --period 2026-10 --class tax_variance --reason ..."
+    ),
+)
+@click.argument("name", metavar="RECONCILIATION")
+@click.option("--period", type=PERIOD, required=True, help="A month (2026-10) or a day.")
+@click.option("--entity", help="Only this entity.")
+@click.option("--class", "break_class", help="Only breaks of this class.")
+@_deciding
+def accept_breaks(
+    workplace: Any,
+    said: Said,
+    name: str,
+    period: Period,
+    entity: str | None,
+    break_class: str | None,
+) -> Decision:
+    """Accept every break of a period that waits, in one decision with one reason."""
+    return making.accept_breaks(
+        workplace, name, period, said, entity=entity, break_class=break_class
+    )
 
 
 @decide.command(epilog=examples('tieout decide undo 3 --reason "the wrong posting"'))

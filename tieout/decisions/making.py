@@ -26,8 +26,9 @@ from tieout.errors import RequestError
 from tieout.matching import decided
 from tieout.matching.decided import BEFORE_DECISIONS
 from tieout.money import added, subtracted, text_amount
+from tieout.periods import Period
 from tieout.register.decisions import MATCHING, Decision, DecisionKind, NewDecision
-from tieout.statement_inputs import delivered_through
+from tieout.statement_inputs import delivered_through, reading
 from tieout.workplace import Workplace
 
 LABELS = ("fx", "fee", "rounding", "write_off", "tax")
@@ -103,6 +104,39 @@ def accept_break(workplace: Workplace, text: str, said: Said, name: str | None =
         raise RequestError(
             f"{text!r} is accepted already, by decision {accepted}",
             f"take that back first: `tieout decide undo {accepted} --reason ...`",
+        )
+    return _record(workplace, name, "accept_break", rows, said)
+
+
+def accept_breaks(
+    workplace: Workplace,
+    name: str,
+    period: Period,
+    said: Said,
+    *,
+    entity: str | None = None,
+    break_class: str | None = None,
+) -> Decision:
+    """Accept every break of lines in a period that nobody has decided upon, in one decision.
+
+    Raises RequestError where there is none.
+    """
+    decidable(workplace, name)
+    waiting = _waiting(workplace, name, {"accept_break"})
+    with reading(workplace, name, [period]) as (engine, through):
+        found = engine.table("breaks", **through.parameters()).to_dicts()
+    rows = [
+        row
+        for row in found
+        if row["decision"] is None
+        and place(row) not in waiting
+        and entity in (None, row["entity"])
+        and break_class in (None, row["break_class"])
+    ]
+    if not rows:
+        raise RequestError(
+            f"{name} has no break in {period} that waits for a person",
+            "see `tieout breaks`; what was decided a moment ago waits for the next run",
         )
     return _record(workplace, name, "accept_break", rows, said)
 

@@ -26,6 +26,7 @@ close_action = sa.Table(
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("package_sha256", sa.String(64)),
     sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("principal", sa.String(128)),
     sa.Column("proven_by", sa.String(32), nullable=False),
     sa.Column("proof", sa.Text),
     sa.Column("reason", sa.Text),

@@ -1,0 +1,1 @@
+"""Closing a month: prepare, approve, lock, reopen."""
