@@ -126,6 +126,7 @@ SIGNED = {
 
 
 def test_a_lock_alone_changes_nothing(world: World) -> None:
+    world.reconcile("small")
     assert told(world) == SIGNED
     assert world.reconcile("small").days == ()
 
@@ -298,6 +299,7 @@ def test_a_locked_month_stays_and_no_cent_is_lost(seed: int) -> None:
         closing = stated(world, SEPTEMBER)
         for entity in entities:
             lock(world.workplace.register, entity, "2026-09")
+        world.reconcile("small")
         for step in steps[at:]:
             world.deliver(step)
             world.reconcile("small")

@@ -15,6 +15,7 @@ from itertools import chain
 
 from tieout.engine.duck import Engine, session
 from tieout.errors import TieoutError
+from tieout.locks import Lock, locks
 from tieout.matching import alike, passes
 from tieout.matching.columns import outcomes
 from tieout.matching.decided import Decided, place
@@ -73,16 +74,21 @@ def reconcile(
     tables = [t for side in SIDES for t in side_tables(reconciliation, side)]
     inputs = read_inputs(workplace, tables, publisher.consumer)
     decided = Decided.read(workplace, name, inputs.consumed)
-    if not inputs.dirty and not decided.new:
+    locked = locks(workplace.register)
+    new_locks = len(locked) - inputs.consumed.get(_locks(name), 0)
+    if not inputs.dirty and not decided.new and not new_locks:
         return ReconcileReport(name, ())
     with session(workplace.store.root, workplace.settings.limits) as engine:
         decided.show(engine)
+        _show_newly_locked(engine, workplace, name, locked if new_locks else ())
         days = _choose_lines(engine, workplace, name, inputs, moved(workplace, tables))
         _show_settled(engine, workplace, name, days)
         _match(engine, workplace, name, reconciliation, progress or _silent)
         consumed = {where: head.version for where, head in inputs.heads.items()}
         if decided.newest:
             consumed[place(name)] = decided.newest
+        if locked:
+            consumed[_locks(name)] = len(locked)
         totals, published = _publish(engine, workplace, name, consumed, days, publisher)
     return ReconcileReport(
         name,
@@ -126,6 +132,21 @@ def _choose_lines(
     engine.run("working_line")
     touched = engine.table("touched_days")["period"].to_list()
     return sorted({day for day in (*touched, *opened) if day is not None})
+
+
+def _locks(name: str) -> Place:
+    """Where the register keeps how many locks a reconciliation has worked in."""
+    return f"locks/{name}", "all"
+
+
+def _show_newly_locked(
+    engine: Engine, workplace: Workplace, name: str, locked: Sequence[Lock]
+) -> None:
+    """View newly_locked: what was matched is settled now, and takes no part in what is open."""
+    last = max((f"{one.month.last:{DAY_FORMAT}}" for one in locked), default="")
+    heads = workplace.register.heads(f"outcomes/{name}")
+    days = [day for day, head in heads.items() if day <= last and head.totals["open"]]
+    _show_published(engine, workplace, name, "newly_locked", list(map(date.fromisoformat, days)))
 
 
 def _show_settled(
