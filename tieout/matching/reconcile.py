@@ -15,7 +15,7 @@ from itertools import chain
 
 from tieout.engine.duck import Engine, session
 from tieout.errors import TieoutError
-from tieout.locks import Lock, locks
+from tieout.locks import locks
 from tieout.matching import alike, passes
 from tieout.matching.columns import outcomes
 from tieout.matching.decided import Decided, place
@@ -80,7 +80,7 @@ def reconcile(
         return ReconcileReport(name, ())
     with session(workplace.store.root, workplace.settings.limits) as engine:
         decided.show(engine)
-        _show_newly_locked(engine, workplace, name, locked if new_locks else ())
+        _show_newly_locked(engine, workplace, name, new=new_locks > 0)
         days = _choose_lines(engine, workplace, name, inputs, moved(workplace, tables))
         _show_settled(engine, workplace, name, days)
         _match(engine, workplace, name, reconciliation, progress or _silent)
@@ -139,14 +139,12 @@ def _locks(name: str) -> Place:
     return f"locks/{name}", "all"
 
 
-def _show_newly_locked(
-    engine: Engine, workplace: Workplace, name: str, locked: Sequence[Lock]
-) -> None:
-    """View newly_locked: what was matched is settled now, and takes no part in what is open."""
-    last = max((f"{one.month.last:{DAY_FORMAT}}" for one in locked), default="")
-    heads = workplace.register.heads(f"outcomes/{name}")
-    days = [day for day, head in heads.items() if day <= last and head.totals["open"]]
-    _show_published(engine, workplace, name, "newly_locked", list(map(date.fromisoformat, days)))
+def _show_newly_locked(engine: Engine, workplace: Workplace, name: str, *, new: bool) -> None:
+    """View newly_locked: all outcomes of days with something open, where a lock is new. What was
+    matched in it is settled now, and takes no part any more in what is open."""
+    heads = workplace.register.heads(f"outcomes/{name}") if new else {}
+    days = [date.fromisoformat(day) for day, head in heads.items() if head.totals["open"]]
+    _show_published(engine, workplace, name, "newly_locked", days)
 
 
 def _show_settled(
