@@ -109,7 +109,7 @@ class Store:
 
         Raises TieoutError when the disk is full.
         """
-        folder = self._folder(table, partition)
+        folder = self.folder(table, partition)
         name = f"{uuid4().hex}.parquet"
         with new_file(folder) as (out, keep):
             writer = TableWriter(out, schema)
@@ -125,7 +125,7 @@ class Store:
         """
         found: list[str] = []
         for publication in publications:
-            folder = self._folder(publication.table, publication.partition)
+            folder = self.folder(publication.table, publication.partition)
             for file in publication.files:
                 path = folder / file.name
                 _assert_whole(path, file.bytes)
@@ -172,7 +172,8 @@ class Store:
             raise TieoutError(f"{relative!r} names no evidence", "use the path from the register")
         return self.root / relative
 
-    def _folder(self, table: str, partition: str) -> Path:
+    def folder(self, table: str, partition: str) -> Path:
+        """Where the files of a partition lie."""
         # A colon in a path is not portable; names are unique, so folders need not be.
         parts = [*checked_table(table).split("/"), checked_key(partition)]
         return self.root.joinpath("tables", *(part.replace(":", "") for part in parts))

@@ -35,6 +35,8 @@ from tieout.locks import Place, as_json
 from tieout.matching.publish import RUN
 from tieout.periods import DAY_FORMAT, Period
 from tieout.register import publications
+from tieout.register.audited import about
+from tieout.register.chain import append
 from tieout.register.closetables import close_action, close_package, period_lock
 from tieout.register.register import now
 from tieout.workplace import Workplace
@@ -227,16 +229,18 @@ def _lock(
             raise _PublishedSinceError
         _check_unchanged(connection, what, workplace)
         made = _record(connection, what, by, person, now(connection))
-        connection.execute(
-            sa.insert(period_lock).values(
-                entity=what.package.entity,
-                month=str(what.package.month),
-                package_sha256=what.package_sha256,
-                versions=as_json(seen),
-                locked_at=made.done_at,
-                locked_by=made.id,
-            )
-        )
+        lock: dict[str, Any] = {
+            "entity": what.package.entity,
+            "month": str(what.package.month),
+            "package_sha256": what.package_sha256,
+            "versions": as_json(seen),
+            "locked_at": made.done_at,
+            "locked_by": made.id,
+        }
+        added = connection.execute(sa.insert(period_lock).values(**lock))
+        assert added.inserted_primary_key is not None
+        lock["id"] = int(added.inserted_primary_key[0])
+        append(connection, "period_lock", [about("period_lock", lock)], made.done_at)
         return made
     return None
 
@@ -272,7 +276,7 @@ def _void(workplace: Workplace, what: Pending, person: Person, why: str) -> None
         "reason": why,
     }
     with workplace.register.writing() as connection:
-        connection.execute(sa.insert(close_action).values(**values, done_at=now(connection)))
+        _add(connection, {**values, "done_at": now(connection)})
 
 
 def _check_unchanged(connection: Connection, what: Pending, workplace: Workplace) -> None:
@@ -310,9 +314,16 @@ def _record(
         "reason": what.reason or None,
         "done_at": at,
     }
+    return done(_add(connection, values))
+
+
+def _add(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
+    """Add an act and its audit entry; its row."""
     made = connection.execute(sa.insert(close_action).values(**values))
     assert made.inserted_primary_key is not None
-    return done({**values, "id": int(made.inserted_primary_key[0])})
+    row = {**values, "id": int(made.inserted_primary_key[0])}
+    append(connection, "close_action", [about("close_action", row)], values["done_at"])
+    return row
 
 
 def _last(acts: Sequence[Done]) -> str:

@@ -20,6 +20,8 @@ from tieout.events.mapping import Mapper
 from tieout.events.model import InboxEvent, NewEvent, Problem
 from tieout.events.receive import mapper_of
 from tieout.events.refused import Refused
+from tieout.register.audited import about
+from tieout.register.chain import append
 from tieout.register.eventtables import event, event_action, event_conflict, is_waiting
 from tieout.register.register import Register, now
 from tieout.register.statements import chunks
@@ -246,7 +248,10 @@ def _record(
         "before": dict(before),
         "after": dict(after),
     }
-    connection.execute(sa.insert(event_action), row)
+    made = connection.execute(sa.insert(event_action).values(**row))
+    assert made.inserted_primary_key is not None
+    row["id"] = int(made.inserted_primary_key[0])
+    append(connection, "event_action", [about("event_action", row)], done_at)
 
 
 def listed(

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from tieout.audit.configuration import record
 from tieout.lines.columns import Columns
 from tieout.register.records import NewPublication
 from tieout.store import TableWriter
@@ -36,6 +37,7 @@ class Publisher:
 
         Where the configuration has changed since the last run, everything is worked anew.
         """
+        record(workplace.register, workplace.settings)
         fence = f"reconciled/{name}"
         epoch = workplace.register.take_epochs(fence, [RUN], run_id)[RUN]
         publisher = cls(workplace, name, fingerprint, run_id, epoch)

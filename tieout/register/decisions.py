@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection
 
 from tieout.errors import RequestError, TieoutError
 from tieout.money import exact, plain_amount
+from tieout.register.audited import about
+from tieout.register.chain import append
 from tieout.register.records import checked_key
 from tieout.register.schema import decision
 
@@ -83,9 +85,12 @@ def record(
     if new.takes_back is not None:
         _check_taken_back(connection, new)
     moment = clock(connection)
-    made = connection.execute(sa.insert(decision).values(**_row(new), decided_at=moment))
+    row = {**_row(new), "decided_at": moment}
+    made = connection.execute(sa.insert(decision).values(**row))
     assert made.inserted_primary_key is not None
-    return Decision(int(made.inserted_primary_key[0]), moment, new)
+    row["id"] = int(made.inserted_primary_key[0])
+    append(connection, "decision", [about("decision", row)], moment)
+    return Decision(row["id"], moment, new)
 
 
 def recorded(connection: Connection, reconciliation: str | None) -> list[Decision]:

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tieout.errors import FencedError, TieoutError
+from tieout.register.audited import about
+from tieout.register.chain import append
 from tieout.register.records import (
     NewPublication,
     Publication,
@@ -116,6 +118,7 @@ def publish(
             {"table_name": p.table, "partition": p.partition, "version": p.version} for p in some
         ]
         connection.execute(move, rows)
+    append(connection, "publication", [about("publication", _row(p)) for p in made], moment)
     return made
 
 

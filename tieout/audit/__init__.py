@@ -1,0 +1,1 @@
+"""Proving that the register and the files are what was recorded."""
