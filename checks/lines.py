@@ -66,7 +66,12 @@ class _Feed:
             there[extract.window] += 1
         feed, now = workplace.settings.feeds[self.name], datetime.now(UTC)
         return {
-            w: _arrival_finding(there[w], feed.due(w), overdue=feed.is_overdue(w, now))
+            w: _arrival_finding(
+                there[w],
+                feed.due(w),
+                overdue=feed.is_overdue(w, now),
+                why_not=feed.expected.why_not(w) if feed.names_windows else None,
+            )
             for w in windows
         }
 
@@ -206,10 +211,14 @@ def _schema_finding(
     return Finding(True, f"{head.rows:,} lines fit", {"lines": head.rows})
 
 
-def _arrival_finding(extracts: int, deadline: datetime, *, overdue: bool) -> Finding:
+def _arrival_finding(
+    extracts: int, deadline: datetime, *, overdue: bool, why_not: str | None
+) -> Finding:
     figures = {"extracts": extracts, "due": f"{deadline:%Y-%m-%d %H:%M} UTC"}
     if extracts:
         return Finding(True, f"{extracts} extract(s) are there", figures)
+    if why_not is not None:
+        return Finding(True, f"none is there, and none is expected: {why_not}", {"extracts": 0})
     if not overdue:
         return Finding(True, "none is there, and none is due yet", figures)
     return Finding(False, f"no extract is there, and it was due {figures['due']}", figures)

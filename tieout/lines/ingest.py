@@ -202,8 +202,9 @@ class _Work:
         part = self.workplace.settings.feeds[self.feed]
         if part.is_overdue(window.key, datetime.now(UTC)):
             return deliveries.missing(self.feed, window.key, window.received_on)
+        why_not = part.expected.why_not(window.key) if part.names_windows else None
         due = part.due(window.key) if part.names_windows else None
-        return deliveries.awaited(self.feed, window.key, window.received_on, due)
+        return deliveries.awaited(self.feed, window.key, window.received_on, due, why_not)
 
     def _compare(self, window: Window) -> None:
         """Hold every extract of a window to its control totals."""
@@ -261,6 +262,7 @@ def _fingerprints(
                     [[e.name, e.sha256, e.manifest] for e in extracts],
                     # A window becomes overdue by the passing of time alone.
                     not extracts and part.is_overdue(window, now),
+                    None if extracts else part.expected.why_not(window),
                 ]
             ).encode()
         ).hexdigest()
