@@ -90,8 +90,9 @@ class Clock:
         hourly = len(first) > 10
         step = timedelta(hours=1) if hourly else timedelta(days=1)
         form = "%Y-%m-%d-%H:00" if hourly else "%Y-%m-%d"
-        moment, windows = datetime.strptime(first, form), []
-        while moment <= datetime.strptime(last, form):
+        moment, end = (datetime.strptime(w, form).replace(tzinfo=UTC) for w in (first, last))
+        windows = []
+        while moment <= end:
             windows.append(moment.strftime(form))
             moment += step
         (self.hours if hourly else self.days).update(windows)

@@ -90,17 +90,17 @@ def test_a_time_that_clocks_skip_is_still_a_cut_off() -> None:
 )
 def test_a_wrong_timetable_is_told_with_its_line(tmp_path: Path, wrong: str, told: str) -> None:
     feed = f'{{format: ledger_csv, location: "a/{{date}}.csv", {wrong}}}'
-    with pytest.raises(ConfigurationError, match=r"tieout\.yaml:\d+: ") as raised:
-        with inbox(tmp_path, {"bank": feed}):
-            pass
+    refused = pytest.raises(ConfigurationError, match=r"tieout\.yaml:\d+: ")
+    with refused as raised, inbox(tmp_path, {"bank": feed}):
+        pass
     assert told in str(raised.value)
 
 
 def test_files_without_a_window_have_no_timetable(tmp_path: Path) -> None:
     feed = '{format: ledger_csv, location: "a/*.csv", expected: {days: business_days}}'
-    with pytest.raises(ConfigurationError, match="not expected for any day"):
-        with inbox(tmp_path, {"bank": feed}):
-            pass
+    refused = pytest.raises(ConfigurationError, match="not expected for any day")
+    with refused, inbox(tmp_path, {"bank": feed}):
+        pass
 
 
 @pytest.fixture
