@@ -116,13 +116,8 @@ class _Work:
 
     def do(self, extracts: dict[str, list[TakenExtract]]) -> dict[str, WindowReport]:
         """Read, convert, publish."""
-        epochs = {
-            (f"{table}/{self.feed}", key): epoch
-            for table in TABLES
-            for key, epoch in self.workplace.register.take_epochs(
-                f"{table}/{self.feed}", list(extracts), self.run_id
-            ).items()
-        }
+        tables = [f"{table}/{self.feed}" for table in TABLES]
+        epochs = self.workplace.register.take_epochs_of(tables, list(extracts), self.run_id)
         windows = self._windows(extracts)
         try:
             # Bringing a file to disk is waiting: many windows wait together.
