@@ -98,6 +98,11 @@ class Timetable(Part):
         return next(moment for moment in cut_offs if moment >= end)
 
 
+def shown_in(zone: str, moment: datetime) -> str:
+    """A moment to the minute as people of a zone read it, with the zone's abbreviation."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+
+
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
     """A local time as a moment; one that clocks skip is taken by the clock of before."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)

@@ -15,10 +15,12 @@ from tests.inbox import Inbox, inbox, ledger, posting
 from tieout.breaks import breaks
 from tieout.config import load
 from tieout.errors import ConfigurationError
+from tieout.model import Watermark
 from tieout.periods import parse_period, window_end
+from tieout.render.layout import _watermark
 from tieout.statement import statements
 from tieout.statement_inputs import delivered_through
-from tieout.timetable import Timetable
+from tieout.timetable import Timetable, shown_in
 
 # The week of Thanksgiving 2026 in the United States: Thursday the 26th.
 MONDAY, THANKSGIVING, FRIDAY, SATURDAY = "2026-11-23", "2026-11-26", "2026-11-27", "2026-11-28"
@@ -204,3 +206,28 @@ def test_the_time_zone_of_reports_is_a_known_one(tmp_path: Path) -> None:
         config.write_text(config.read_text().replace("Europe/Berlin", "Europe/Atlantis"))
         with pytest.raises(ConfigurationError, match="no time zone 'Europe/Atlantis'"):
             load(config)
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-10-25T00:30:00+00:00", "2026-10-25 02:30 CEST"),
+        ("2026-10-25T01:30:00+00:00", "2026-10-25 02:30 CET"),  # the hour that comes twice
+        ("2026-12-31T23:30:00+00:00", "2027-01-01 00:30 CET"),
+    ],
+)
+def test_moments_are_shown_in_the_zone_and_kept_in_utc(moment: str, shown: str) -> None:
+    at = datetime.fromisoformat(moment)
+    assert shown_in("Europe/Berlin", at) == shown
+    mark = Watermark("card_events", 1, at.astimezone(ZoneInfo("Europe/Berlin")), 0, ())
+    assert mark.as_json()["last_event"] == moment, "statements stay in UTC"
+    said = _watermark(mark)
+    assert f"the last at {shown[:16]}:00 {shown[17:]};" in said
+
+
+def test_the_arrival_check_shows_the_cut_off_in_the_zone_of_reports(tmp_path: Path) -> None:
+    cut_off = 'expected: {arrives_by: "06:00", zone: America/New_York}'
+    feed = f'{{format: ledger_csv, location: "bank/{{date}}.csv", entity: NL, {cut_off}}}'
+    with inbox(tmp_path, {"bank": feed}, more="timezone: Europe/Berlin\n") as opened:
+        found = _Feed("bank", "ledger").arrival(opened.workplace, ["2026-10-05"])["2026-10-05"]
+    assert found.description == "no extract is there, and it was due 2026-10-06 12:00 CEST"
