@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator
 
 from pipelines.definitions import build_definitions, workplace_from_environment
+from pipelines.schedules import look_at_hours, range_tags
 from tests.small_company import SmallCompany, payments_of, small_company
 from tieout.extracts import take_in
 from tieout.worked import mark_days, mark_lines, waiting
@@ -227,3 +229,29 @@ def test_a_schedule_tried_out_for_a_time_long_past_begins_nothing(clock: Clock) 
         "2028-01-05-09:00"
     ]
     assert register.notes("schedules.since") == {}
+
+
+def test_hours_that_a_run_is_working_on_are_not_asked_for_again(clock: Clock) -> None:
+    """Nor are those of a run whose worker was lost, which is started again by itself."""
+    clock.run("2028-05-01T00:10", "2028-05-01T05:10")
+
+    def asked(status: dg.DagsterRunStatus, more: dict[str, str], last: str) -> list[str]:
+        tags = {"dagster/schedule_name": HOURLY, **range_tags("2028-05-01-05:00", last), **more}
+        run = dg.DagsterRun(
+            job_name="hourly_refresh", run_id=str(uuid4()), tags=tags, status=status
+        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_run(run)
+            found = look_at_hours(clock.workplace, instance, at("2028-05-01T08:10"))
+        return [one.run_key or "" for one in found]
+
+    late = ["2028-05-01-07:00..2028-05-01-07:00/kiosk"]
+    all_ = ["2028-05-01-05:00..2028-05-01-07:00/kiosk"]
+    again = {"dagster/will_retry": "true"}
+    status = dg.DagsterRunStatus
+    assert asked(status.STARTED, {}, "2028-05-01-06:00") == late
+    assert asked(status.QUEUED, {}, "2028-05-01-07:00") == []
+    assert asked(status.FAILURE, again, "2028-05-01-06:00") == late
+    assert asked(status.FAILURE, {**again, "dagster/auto_retry_run_id": "x"}, late[0][:16]) == all_
+    assert asked(status.FAILURE, {}, "2028-05-01-06:00") == all_
+    assert asked(status.STARTED, {"dagster/schedule_name": "other"}, "2028-05-01-06:00") == all_
