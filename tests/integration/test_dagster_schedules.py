@@ -250,7 +250,7 @@ def test_hours_that_a_run_is_working_on_are_not_asked_for_again(clock: Clock) ->
     again = {"dagster/will_retry": "true"}
     status = dg.DagsterRunStatus
     assert asked(status.STARTED, {}, "2028-05-01-06:00") == late
-    assert asked(status.QUEUED, {}, "2028-05-01-07:00") == []
+    assert asked(status.STARTING, {}, "2028-05-01-07:00") == []
     assert asked(status.FAILURE, again, "2028-05-01-06:00") == late
     assert asked(status.FAILURE, {**again, "dagster/auto_retry_run_id": "x"}, late[0][:16]) == all_
     assert asked(status.FAILURE, {}, "2028-05-01-06:00") == all_
