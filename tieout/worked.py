@@ -19,6 +19,7 @@ REPORT = "report/completeness"
 LENGTH: Mapping[Every, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 _AWAITED, _FOR_GOOD = 1, 2
 _SINCE = "schedules.since"
+_A_WEEK = timedelta(days=7)
 
 
 def mark_lines(
@@ -55,19 +56,19 @@ def waiting(
 ) -> list[str]:
     """Windows of a table (`lines/<feed>` or REPORT) up to the closed one that wait to be worked.
 
-    The first call begins after the newest window ever worked, or else with the closed one: what
-    lies before is for a backfill. From then on no window is left out, however long nobody asks.
-    A call for a time long past (a schedule tried out) begins nothing.
+    The first call begins with the closed one, or after the newest window that was worked in the
+    week before it: what lies before is for a backfill. From then on no window is left out, however
+    long nobody asks. A call for a time long past (a schedule tried out) begins nothing.
     """
     known = {
         window: state for (_, window), state in workplace.register.consumed(_by(table)).items()
     }
-    begun = workplace.register.notes(_SINCE).get(table, {}).get("window")
-    first = begun
+    first = workplace.register.notes(_SINCE).get(table, {}).get("window")
     if first is None or first > closed:
-        newest = max((window for window in known if window <= closed), default=None)
-        first = closed if newest is None else min(closed, window_key(window_end(newest), every))
-        if now - window_end(closed) < timedelta(days=7):
+        recent = window_key(window_end(closed) - _A_WEEK, every)
+        newest = max((window for window in known if recent <= window < closed), default=None)
+        first = closed if newest is None else window_key(window_end(newest), every)
+        if now - window_end(closed) < _A_WEEK:
             workplace.register.note(_SINCE, table, {"window": first})
     start = max(window_day(first), workplace.settings.calendar.start)
     windows = windows_between(start, window_day(closed), every)

@@ -166,12 +166,20 @@ def test_before_the_first_tick_nothing_is_caught_up_with(clock: Clock) -> None:
     assert clock.ask(HOURLY, at("2028-05-01T10:10")) == [("2028-05-01-09:00", "2028-05-01-09:00")]
     # The run that was asked for failed: what the first tick began with is still there.
     assert clock.ask(HOURLY, at("2028-05-01T12:10")) == [("2028-05-01-09:00", "2028-05-01-11:00")]
-    # What was backfilled by hand goes before: the schedule goes on from there.
-    mark_days(clock.workplace, ["2028-04-27"], run_id="r", now=at("2028-05-01T00:00"))
-    there = {"2028-04-27": True}
+
+
+@pytest.mark.parametrize(
+    ("worked", "first"), [("2028-04-27", "2028-04-28"), ("2028-01-15", "2028-04-30")]
+)
+def test_a_schedule_goes_on_from_what_a_person_worked_in_the_week_before(
+    clock: Clock, worked: str, first: str
+) -> None:
+    """An old day that was backfilled does not have it catch up with all since."""
+    now = at("2028-05-01T00:00")
+    mark_days(clock.workplace, [worked], run_id="r", now=now)
     for feed in ("card", "erp"):
-        mark_lines(clock.workplace, feed, there, run_id="r", now=at("2028-05-01T00:00"))
-    assert clock.ask(DAILY, at("2028-05-01T02:30")) == [("2028-04-28", "2028-04-30")]
+        mark_lines(clock.workplace, feed, {worked: True}, run_id="r", now=now)
+    assert clock.ask(DAILY, at("2028-05-01T02:30")) == [(first, "2028-04-30")]
 
 
 def test_what_may_still_arrive_is_asked_for_until_it_is_late(clock: Clock) -> None:
