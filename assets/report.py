@@ -40,7 +40,8 @@ ByDay = Mapping[str, Sequence[Statement]]
 
 def completeness_report(settings: Settings) -> dg.AssetsDefinition:
     """The asset `report/completeness`. Grain: one statement of a day over all reconciliations."""
-    whole = {dg.AssetKey(["statements", name]) for name in settings.reconciliations}
+    stages = ("matches", "statements")
+    whole = {dg.AssetKey([stage, name]) for stage in stages for name in settings.reconciliations}
 
     @dg.asset(
         key=["report", "completeness"],
