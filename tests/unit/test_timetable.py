@@ -164,6 +164,8 @@ def test_a_missing_extract_says_how_late_it_is_by_what_is_known(box: Inbox) -> N
 
     # Due at 12:00 of the day after. Nothing is known of any day yet: its age is not told.
     assert told().endswith("delivered for 2026-11-17; it was due 2026-11-18 12:00 UTC.")
+    arrive(box, "books", "2026-11-17")
+    assert told().endswith("it was due 2026-11-18 12:00 UTC."), "by then it was not late yet"
     arrive(box, "books", "2026-11-18")
     assert told().endswith("2026-11-18 12:00 UTC, 12 hours before the end of 2026-11-18.")
     arrive(box, "books", "2026-11-21")

@@ -61,10 +61,10 @@ def lateness(due: datetime, known_through: date) -> str:
     end = datetime.combine(known_through + timedelta(days=1), time(), tzinfo=UTC)
     hours = (end - due) // timedelta(hours=1)
     told = f"it was due {due:%Y-%m-%d %H:%M} UTC"
-    if hours < 0:
+    if hours < 1:
         return told
-    age = f"{hours} hours" if hours < 48 else f"{hours // 24} days"
-    return f"{told}, {age} before the end of {known_through}"
+    count, unit = (hours, "hour") if hours < 48 else (hours // 24, "day")
+    return f"{told}, {count} {unit}{'s' * (count > 1)} before the end of {known_through}"
 
 
 def arrived(source: Source, window: str, tally: Tally) -> Delivery:
