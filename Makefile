@@ -66,6 +66,10 @@ bench: $(RUNTIME)  ## the same with 10M x 10M lines
 bench-intake: $(DEV)  ## events acknowledged a second against single-row commits of the bare database
 	@$(BIN)/python -W ignore -m tests.bench.intake
 
+.PHONY: bench-backfill
+bench-backfill: $(DEV)  ## 365 days in one range against one partition, and against a run a day
+	@$(BIN)/python -W ignore -m tests.bench.backfill --days 365
+
 .PHONY: faults
 faults: $(DEV)  ## two hundred injected faults of each kind (make test injects twenty)
 	@TIEOUT_FAULTS=200 $(PYTEST) tests/faults --timeout 3600
@@ -82,6 +86,10 @@ proof: $(DEV)  ## precision and recall of every class on five samples of 100,000
 proof-events: $(DEV)  ## 100,000 events shuffled and with duplicates against the same ones once, in order
 	@$(BIN)/python -m tests.proof.live_state --events 100000
 	@$(BIN)/python -m tests.proof.events --events 100000
+
+.PHONY: proof-time
+proof-time: $(DEV)  ## 90 days in one range, in a run a day and hour by hour: the same bytes
+	@$(BIN)/python -W ignore -m tests.proof.ranges --days 90
 
 .PHONY: lock
 lock: $(DEV)  ## resolve the dependencies anew (Linux and macOS, Python 3.11 to 3.13), keeping pins that fit

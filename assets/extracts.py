@@ -21,6 +21,7 @@ from tieout.extracts import current, take_in
 from tieout.register.records import TakenExtract
 from tieout.render import markdown
 from tieout.settings import Settings
+from tieout.timetable import shown_in
 from tieout.workplace import Workplace
 
 REFUSED = "refused"
@@ -68,7 +69,7 @@ def extracts(feed: str, settings: Settings) -> dg.AssetsDefinition:
             workplace.register.note(REFUSED, feed, {"told": str(refused or ""), "windows": windows})
         if refused:
             context.log.error(str(refused))
-        describe_partitions(context, _described(windows, taken))
+        describe_partitions(context, _described(windows, taken, settings.timezone))
         return dg.MaterializeResult(metadata={ROW_COUNT: len(workplace.register.extracts(feed))})
 
     return take_in_extracts
@@ -89,7 +90,7 @@ def _take_what_can_be(
 
 
 def _described(
-    windows: Sequence[str], taken: Sequence[TakenExtract]
+    windows: Sequence[str], taken: Sequence[TakenExtract], zone: str
 ) -> Iterable[tuple[str, Metadata]]:
     of_window: dict[str, list[TakenExtract]] = {window: [] for window in windows}
     for extract in taken:
@@ -100,18 +101,18 @@ def _described(
             "bytes": sum(extract.bytes for extract in extracts),
         }
         if extracts:
-            about["extracts"] = dg.MetadataValue.md(_table(extracts))
+            about["extracts"] = dg.MetadataValue.md(_table(extracts, zone))
         else:
             about["extracts"] = "none was there for this window"
         yield window, about
 
 
-def _table(extracts: Sequence[TakenExtract]) -> str:
+def _table(extracts: Sequence[TakenExtract], zone: str) -> str:
     body = [
         [
             markdown.escaped(e.name),
             f"`{e.sha256[:16]}`",
-            f"{e.taken_at:%Y-%m-%d %H:%M:%S}Z",
+            shown_in(zone, e.taken_at),
             f"{e.bytes:,}",
         ]
         for e in extracts

@@ -3,6 +3,7 @@
 # No postponed annotations here: Dagster wants the context's type itself, not its name.
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -24,6 +25,7 @@ from assets.resources import OpenWorkplace, clear_failures
 from tieout.lines.columns import columns
 from tieout.lines.ingest import WindowReport, refresh_lines
 from tieout.settings import Kind, Settings
+from tieout.worked import mark_lines
 
 
 def lines(feed: str, kind: Kind, settings: Settings) -> dg.AssetsDefinition:
@@ -48,10 +50,11 @@ def lines(feed: str, kind: Kind, settings: Settings) -> dg.AssetsDefinition:
     def publish_lines(
         context: dg.AssetExecutionContext, workplace: OpenWorkplace
     ) -> dg.MaterializeResult[None]:
+        now, run_id = datetime.now(UTC), context.run.run_id
         with clear_failures():
-            reports = refresh_lines(
-                workplace, feed, list(context.partition_keys), run_id=context.run.run_id
-            )
+            reports = refresh_lines(workplace, feed, list(context.partition_keys), run_id=run_id)
+            there = {report.window: bool(report.extracts) for report in reports}
+            mark_lines(workplace, feed, there, run_id=run_id, now=now)
         _say_what_failed(context, feed, reports)
         describe_partitions(context, _described(reports))
         return dg.MaterializeResult(metadata={ROW_COUNT: rows_in_all(workplace, f"lines/{feed}")})

@@ -3,7 +3,7 @@
 # No postponed annotations here: Dagster wants the context's type itself, not its name.
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,6 +32,7 @@ from tieout.reports import folder_of, report_name, workbook_name
 from tieout.settings import Settings
 from tieout.statement import STATEMENTS, statements_of
 from tieout.waterfall import has_waterfalls, of_period
+from tieout.worked import mark_days
 from tieout.workplace import Workplace
 
 ByDay = Mapping[str, Sequence[Statement]]
@@ -39,6 +40,8 @@ ByDay = Mapping[str, Sequence[Statement]]
 
 def completeness_report(settings: Settings) -> dg.AssetsDefinition:
     """The asset `report/completeness`. Grain: one statement of a day over all reconciliations."""
+    stages = ("matches", "statements")
+    whole = {dg.AssetKey([stage, name]) for stage in stages for name in settings.reconciliations}
 
     @dg.asset(
         key=["report", "completeness"],
@@ -62,6 +65,9 @@ def completeness_report(settings: Settings) -> dg.AssetsDefinition:
         with clear_failures():
             for month in dict.fromkeys(map(month_of, days)):
                 by_day |= _write_month(workplace, month, max(days))
+            if whole <= set(context.job_def.asset_layer.executable_asset_keys):
+                keys = list(context.partition_keys)
+                mark_days(workplace, keys, run_id=context.run.run_id, now=datetime.now(UTC))
         describe_partitions(context, _described(by_day, context.partition_keys))
         return dg.MaterializeResult()
 

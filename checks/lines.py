@@ -23,6 +23,7 @@ from tieout.model import Figure
 from tieout.money import FINE_AMOUNT, NO_CURRENCY, known_currencies, text_amount
 from tieout.register.records import Publication
 from tieout.settings import Kind, Settings
+from tieout.timetable import shown_in
 from tieout.workplace import Workplace
 
 _FILLED = (
@@ -66,7 +67,12 @@ class _Feed:
             there[extract.window] += 1
         feed, now = workplace.settings.feeds[self.name], datetime.now(UTC)
         return {
-            w: _arrival_finding(there[w], feed.due(w), overdue=feed.is_overdue(w, now))
+            w: _arrival_finding(
+                there[w],
+                shown_in(workplace.settings.timezone, feed.due(w)),
+                overdue=feed.is_overdue(w, now),
+                why_not=feed.expected.why_not(w) if feed.names_windows else None,
+            )
             for w in windows
         }
 
@@ -206,13 +212,15 @@ def _schema_finding(
     return Finding(True, f"{head.rows:,} lines fit", {"lines": head.rows})
 
 
-def _arrival_finding(extracts: int, deadline: datetime, *, overdue: bool) -> Finding:
-    figures = {"extracts": extracts, "due": f"{deadline:%Y-%m-%d %H:%M} UTC"}
+def _arrival_finding(extracts: int, due: str, *, overdue: bool, why_not: str | None) -> Finding:
+    figures = {"extracts": extracts, "due": due}
     if extracts:
         return Finding(True, f"{extracts} extract(s) are there", figures)
+    if why_not is not None:
+        return Finding(True, f"none is there, and none is expected: {why_not}", {"extracts": 0})
     if not overdue:
         return Finding(True, "none is there, and none is due yet", figures)
-    return Finding(False, f"no extract is there, and it was due {figures['due']}", figures)
+    return Finding(False, f"no extract is there, and it was due {due}", figures)
 
 
 def _control_finding(compared: Sequence[tuple[str | None, str]]) -> Finding:

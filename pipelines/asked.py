@@ -16,13 +16,11 @@ import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from pipelines.jobs import HOURLY, intake_keys
-from pipelines.schedules import range_tags
+from pipelines.schedules import TURN, range_tags
 
 MOST_ATTEMPTS = 3
 MOST_RUNS = 20
 """Runs asked for, and days looked after, in one tick; the others wait for the next."""
-TURN = {"tieout/turn": "sensor"}
-"""Runs with this tag go one after the other (dagster.yaml): two would take each other's days."""
 _LONGEST = 32
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 

@@ -14,6 +14,10 @@ COMMANDS = {
     "validate": Lazy("tieout.cli.configuration:validate", "Check the configuration."),
     "inspect": Lazy("tieout.cli.inspect:inspect", "Say what an extract is and how it reads."),
     "run": Lazy("pipelines.run_command:run", "Take in, reconcile and state a range of days."),
+    "backfill": Lazy(
+        "pipelines.backfill_command:backfill",
+        "A long range of days, going on where it was cut off.",
+    ),
     "statement": Lazy("tieout.cli.statements:statement", "Print completeness statements."),
     "breaks": Lazy("tieout.cli.statements:breaks", "List breaks with their explanations."),
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),

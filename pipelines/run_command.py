@@ -70,15 +70,35 @@ def run(
             progress=advance,
             say=say,
         )
+    tell(
+        places,
+        names,
+        (day(first), day(last)),
+        outcome,
+        as_json=as_json,
+        fail_on_breaks=fail_on_breaks,
+    )
+
+
+def tell(
+    places: Places,
+    names: Sequence[str],
+    ends: tuple[date, date],
+    outcome: RunOutcome,
+    *,
+    as_json: bool,
+    fail_on_breaks: bool = False,
+) -> None:
+    """Print what became of a range of days and what its statements say, and exit accordingly."""
     with places.open() as workplace:
-        found = stated(workplace, names, day(first), day(last))
+        found = stated(workplace, names, *ends)
         void = [one for one in decisions_stated(workplace, names) if one.state == "void"]
     if as_json:
-        shown = _as_json(outcome, day(first), day(last), found)
+        shown = _as_json(outcome, *ends, found)
         shown["void_decisions"] = [one.as_json() for one in void]
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
-        click.echo(f"{_did(outcome, day(first), day(last))}\n")
+        click.echo(f"{_did(outcome, *ends)}\n")
         click.echo(_shown(found))
     told = (what_is_new(outcome), what_was_found(outcome), what_is_void(void), what_failed(outcome))
     for line in itertools.chain.from_iterable(told):

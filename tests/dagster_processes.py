@@ -78,9 +78,15 @@ class Daemon:
 
 @contextmanager
 def servers(
-    company: Located, *, daemon: bool = True, more: Mapping[str, str] | None = None
+    company: Located,
+    *,
+    daemon: bool = True,
+    more: Mapping[str, str] | None = None,
+    location: str = LOCATION,
 ) -> Iterator[Servers]:
     """Start the processes, wait until the web server answers, and end them by their ids.
+
+    `location` is a module with definitions of the test's own, in the company's folder.
 
     The web server goes first: it makes Dagster's SQLite databases, and Dagster's own code fails
     when two processes do so at the same moment.
@@ -94,7 +100,7 @@ def servers(
     def start(name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         with (logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *arguments, "-m", LOCATION],
+                [sys.executable, "-m", *arguments, "-m", location],
                 env=variables,
                 cwd=company.folder,
                 stdout=log,

@@ -8,10 +8,12 @@ from typing import Any
 
 from tieout.errors import RequestError
 from tieout.explanation import explain
+from tieout.lines.deliveries import lateness
 from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break
 from tieout.money import NO_CURRENCY
 from tieout.periods import Period
 from tieout.register.decisions import NewDecision
+from tieout.settings import Settings
 from tieout.statement import delivery_gap
 from tieout.statement_inputs import reading
 from tieout.workplace import Workplace
@@ -31,7 +33,8 @@ def breaks(
         deliveries = engine.table("delivery_breaks")
     accepted = _accepted(workplace, name) if lines["decision"].count() else {}
     found = [_of_line(name, row, through.latest, accepted) for row in lines.iter_rows(named=True)]
-    found += _of_deliveries(name, deliveries.iter_rows(named=True), through.latest)
+    rows = deliveries.iter_rows(named=True)
+    found += _of_deliveries(name, rows, through.latest, workplace.settings)
     return [b for b in found if break_class in (None, b.break_class)]
 
 
@@ -68,7 +71,7 @@ def _of_line(
 
 
 def _of_deliveries(
-    name: str, rows: Iterator[Mapping[str, Any]], known_through: date
+    name: str, rows: Iterator[Mapping[str, Any]], known_through: date, settings: Settings
 ) -> Iterator[Break]:
     for row in rows:
         day, ref = row["received_on"], row["ref"]
@@ -85,9 +88,20 @@ def _of_deliveries(
             occurred_on=day,
             period=day,
             age_days=max(0, (known_through - day).days),
-            explanation=_sentence(row["explanation"]),
+            explanation=_sentence(_aged(row, known_through, settings)),
             counterpart=None,
         )
+
+
+def _aged(row: Mapping[str, Any], known_through: date, settings: Settings) -> str:
+    """What the row says; of an extract that is not there also how late it is.
+
+    Late by the last day that anything is known of, so that the same data gives the same words.
+    """
+    told, feed = str(row["explanation"]), settings.feeds[row["feed"]]
+    if row["break_class"] != "missing_extract" or not feed.names_windows:
+        return told
+    return f"{told}; {lateness(feed.due(row['ref']), known_through)}"
 
 
 def _sentence(words: str) -> str:

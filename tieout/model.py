@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -106,7 +106,7 @@ class Watermark:
         return {
             "feed": self.feed,
             "events": self.events,
-            "last_event": None if self.last_event is None else self.last_event.isoformat(),
+            "last_event": self.last_event and self.last_event.astimezone(UTC).isoformat(),
             "dead_letters": self.dead_letters,
             "gaps": [
                 {"account": account, "first": first, "last": last, "missing": last - first + 1}

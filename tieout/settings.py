@@ -21,6 +21,7 @@ from tieout.fees import FeeRule
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
 from tieout.rules import Name, Part, Reconciliation
+from tieout.timetable import Timetable, Zone
 
 Kind = Literal["settlement", "usage", "invoice", "ledger", "event"]
 AccountClass = Literal[
@@ -118,19 +119,31 @@ class Feed(Part):
     """Whether an extract without a sender's control total is an error."""
     arrives_within_hours: int = Field(default=24, ge=0)
     """After the end of its window an extract is late."""
+    expected: Timetable = Timetable()
+    """On which days an extract is expected, and a time of day by which it must be there."""
+    settle_hours: int = Field(default=0, ge=0, le=24 * 31)
+    """How long after the end of a window the schedules wait before they work it."""
 
     @property
     def names_windows(self) -> bool:
         """Whether an extract is due for every window; other files come when they come."""
         return self.location is None or "{date}" in self.location or "{hour}" in self.location
 
+    def expects(self, window: str) -> bool:
+        """Whether an extract is expected for a window."""
+        return self.names_windows and self.expected.why_not(window) is None
+
     def is_overdue(self, window: str, now: datetime) -> bool:
         """Whether a window without an extract should have had one by now."""
-        return self.names_windows and now >= self.due(window)
+        return self.expects(window) and now >= self.due(window)
 
     def due(self, window: str) -> datetime:
         """Until when the extract of a window may arrive."""
-        return window_end(window) + timedelta(hours=self.arrives_within_hours)
+        return self.expected.due(window, timedelta(hours=self.arrives_within_hours))
+
+    def settled(self, window: str, now: datetime) -> bool:
+        """Whether a window has ended, and for as long as schedules wait."""
+        return now >= window_end(window) + timedelta(hours=self.settle_hours)
 
     @model_validator(mode="after")
     def _one_source(self) -> Feed:
@@ -138,6 +151,14 @@ class Feed(Part):
             raise ValueError("a feed has a location (files), a url (SQL) or an inbox (events)")
         if self.query is not None and self.url is None:
             raise ValueError("a query needs a url")
+        return self
+
+    @model_validator(mode="after")
+    def _one_due_time(self) -> Feed:
+        if self.expected.arrives_by is not None and "arrives_within_hours" in self.model_fields_set:
+            raise ValueError("expected.arrives_by is in place of arrives_within_hours; name one")
+        if not self.names_windows and self.expected != Timetable():
+            raise ValueError("files whose names tell no window are not expected for any day")
         return self
 
 
@@ -178,6 +199,9 @@ class Settings(Part):
     """The team that owns the assets, as the pages of the UI show it."""
     calendar: Calendar
     """From when on is reconciled."""
+    timezone: Zone = "UTC"
+    """The time zone in which reports and pages show moments, by its IANA name. Windows, periods and
+    statements are in UTC whatever it is."""
     entities: dict[Code, Entity] = Field(min_length=1)
     """Entity code -> your legal entities."""
     accounts: dict[str, dict[str, AccountClass]] = Field(default_factory=dict)

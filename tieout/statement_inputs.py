@@ -69,14 +69,34 @@ def delivered_through(workplace: Workplace, name: str) -> Through:
         first, second = reconciliation.chain
         links = [delivered_through(workplace, link) for link in (first, second)]
         return Through(links[0].source, min(link.target for link in links))
-    ends = [_side_through(workplace, side_of(reconciliation, side).feeds) for side in SIDES]
-    return Through(*ends)
+    feeds = [side_of(reconciliation, side).feeds for side in SIDES]
+    ends = {feed: _through(workplace, feed) for feed in {*feeds[0], *feeds[1]}}
+    latest = max(ends.values())
+    # The earliest end among the feeds of a side that have delivered at all.
+    source, target = (
+        min(
+            (
+                _and_days_off(workplace, feed, ends[feed], latest)
+                for feed in of
+                if ends[feed] != NEVER
+            ),
+            default=NEVER,
+        )
+        for of in feeds
+    )
+    return Through(source, target)
 
 
-def _side_through(workplace: Workplace, feeds: Sequence[str]) -> date:
-    """The earliest end among the feeds that have delivered at all."""
-    ends = [_through(workplace, feed) for feed in feeds]
-    return min((end for end in ends if end != NEVER), default=NEVER)
+def _and_days_off(workplace: Workplace, feed: str, end: date, latest: date) -> date:
+    """The end, and the days after it on which nothing is expected of a feed.
+
+    No further than another feed has delivered: what nobody has told of is not known.
+    """
+    about = workplace.settings.feeds[feed]
+    if about.names_windows:
+        while end < latest and not about.expects(f"{end + timedelta(days=1):{DAY_FORMAT}}"):
+            end += timedelta(days=1)
+    return end
 
 
 def _through(workplace: Workplace, feed: str) -> date:

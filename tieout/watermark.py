@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from tieout.model import Watermark
 from tieout.periods import Period
@@ -29,7 +30,8 @@ def watermarks_of(
         lines = workplace.register.heads(f"lines/{feed}")
         deliveries = workplace.register.heads(f"deliveries/{feed}")
         for period, marks in found.items():
-            marks.append(_watermark(feed, _within(lines, period), _within(deliveries, period)))
+            told = _within(lines, period), _within(deliveries, period)
+            marks.append(_watermark(feed, *told, ZoneInfo(workplace.settings.timezone)))
     return {period: tuple(marks) for period, marks in found.items()}
 
 
@@ -42,15 +44,17 @@ def _within(heads: dict[str, Publication], period: Period) -> list[Publication]:
 
 
 def _watermark(
-    feed: str, lines: Iterable[Publication], deliveries: Iterable[Publication]
+    feed: str, lines: Iterable[Publication], deliveries: Iterable[Publication], zone: ZoneInfo
 ) -> Watermark:
+    """The watermark; its moment is in the zone of reports, and the same moment in any."""
     told = [head.totals["watermark"] for head in lines if "watermark" in head.totals]
     gaps = [gap for head in deliveries for gap in head.totals.get("gaps", ())]
     return Watermark(
         feed=feed,
         events=sum(one["events"] for one in told),
         last_event=max(
-            (datetime.fromisoformat(one["last"]) for one in told if one["last"]), default=None
+            (datetime.fromisoformat(one["last"]).astimezone(zone) for one in told if one["last"]),
+            default=None,
         ),
         dead_letters=sum(one["dead"] for one in told),
         gaps=tuple(sorted((account, first, last) for account, _, first, last in gaps)),

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 import os
 
-collect_ignore = [] if "TIEOUT_FAULTS" in os.environ else ["test_daemon_killed.py"]
+_MINUTES = ["test_daemon_killed.py", "test_schedules_killed.py"]
+collect_ignore = [] if "TIEOUT_FAULTS" in os.environ else _MINUTES

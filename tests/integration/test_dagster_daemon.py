@@ -192,6 +192,7 @@ def test_the_switch_starts_the_schedules_and_a_tick_can_be_run(
     assert {s["name"]: s["scheduleState"]["status"] for s in schedules} == {
         "daily_reconcile_schedule": "RUNNING",
         "hourly_refresh_schedule": "RUNNING",
+        "month_end_schedule": "RUNNING",
     }
 
     tick = datetime(2026, 10, 4, 2, 30, tzinfo=UTC).timestamp()

@@ -13,10 +13,8 @@ import pytest
 
 from pipelines.definitions import build_definitions, defs, workplace_from_environment
 from pipelines.schedules import closed_window
-from tests.small_company import SmallCompany, payments_of, small_company
+from tests.small_company import SmallCompany, small_company
 from tieout.errors import ConfigurationError
-from tieout.extracts import take_in
-from tieout.workplace import Workplace
 
 
 @pytest.fixture
@@ -140,20 +138,24 @@ def test_without_hourly_feeds_there_is_no_hourly_job(company: SmallCompany) -> N
     )
     resolved = definitions()
     assert not any(job.name == "hourly_refresh" for job in resolved.resolve_all_job_defs())
-    assert [s.name for s in resolved.schedules or ()] == ["daily_reconcile_schedule"]
+    assert [s.name for s in resolved.schedules or ()] == [
+        "daily_reconcile_schedule",
+        "month_end_schedule",
+    ]
 
 
 @pytest.mark.parametrize(
     ("switch", "status"), [("on", "RUNNING"), ("off", "STOPPED"), (None, "STOPPED")]
 )
-def test_one_switch_starts_both_schedules(
+def test_one_switch_starts_the_schedules(
     company: SmallCompany, monkeypatch: pytest.MonkeyPatch, switch: str | None, status: str
 ) -> None:
     monkeypatch.delenv("TIEOUT_SCHEDULES", raising=False)
     if switch:
         monkeypatch.setenv("TIEOUT_SCHEDULES", switch)
-    schedules = [_schedule(name) for name in ("hourly_refresh", "daily_reconcile")]
-    assert [s.default_status.value for s in schedules] == [status, status]
+    names = ("hourly_refresh", "daily_reconcile", "month_end")
+    schedules = [_schedule(name) for name in names]
+    assert [s.default_status.value for s in schedules] == [status] * 3
     assert {s.execution_timezone for s in schedules} == {"UTC"}
 
 
@@ -171,47 +173,17 @@ def test_a_tick_means_the_window_that_has_closed(moment: str, hour: str, day: st
     assert closed_window(at, "day") == day
 
 
-def test_a_tick_begins_with_the_oldest_extract_still_awaited(company: SmallCompany) -> None:
-    with Workplace.open(company.config, company.home) as workplace:
-        for day in range(1, 10):
-            date = datetime(2026, 10, day, tzinfo=UTC).date()
-            company.settle(str(date), payments_of(date, 1))
-            if day != 8:
-                company.close_books([date])
-        for feed in ("card", "erp"):
-            take_in(workplace, feed, None)
-    assert _range("daily_reconcile", "2026-10-10 02:30") == ("2026-10-08", "2026-10-09")
-    company.close_books([datetime(2026, 10, 8, tzinfo=UTC).date()])
-    with Workplace.open(company.config, company.home) as workplace:
-        take_in(workplace, "erp", None)
-    assert _range("daily_reconcile", "2026-10-10 02:30") == ("2026-10-09", "2026-10-09")
-    # Two days after its day an extract is late: the arrival check says so, and no tick waits.
-    assert _range("daily_reconcile", "2026-10-13 02:30") == ("2026-10-11", "2026-10-12")
-    assert _range("hourly_refresh", "2026-10-01 02:10") == ("2026-10-01-00:00", "2026-10-01-01:00")
-
-
 def test_before_the_calendar_a_tick_does_nothing(company: SmallCompany) -> None:
     context = dg.build_schedule_context(
         scheduled_execution_time=datetime(2026, 10, 1, 0, 10, tzinfo=UTC)
     )
     found = _schedule("hourly_refresh").evaluate_tick(context)
     assert found.run_requests == []
-    assert "calendar" in (found.skip_message or "")
+    assert "nothing waits" in (found.skip_message or "")
 
 
 def _schedule(job: str) -> dg.ScheduleDefinition:
     return definitions().resolve_schedule_def(f"{job}_schedule")
-
-
-def _range(job: str, moment: str) -> tuple[str, str]:
-    """First and last partition that a tick asks for."""
-    at = datetime.strptime(moment, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
-    context = dg.build_schedule_context(scheduled_execution_time=at)
-    requests = _schedule(job).evaluate_tick(context).run_requests
-    assert requests is not None
-    assert len(requests) == 1
-    tags = requests[0].tags
-    return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
 
 
 def test_the_entry_point_reads_the_configuration_only_when_asked(

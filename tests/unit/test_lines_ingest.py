@@ -356,14 +356,16 @@ def test_a_newer_run_fences_an_older_one(box: Inbox, monkeypatch: pytest.MonkeyP
     box.put(OCTOBER_5, ledger(posting(1)))
     take_in(box.workplace, "erp", None)
     register = box.workplace.register
-    take_epochs = register.take_epochs
+    take_epochs = register.take_epochs_of
 
-    def overtaken(table: str, partitions: list[str], run_id: str) -> dict[str, int]:
-        mine = take_epochs(table, partitions, run_id)
-        take_epochs(table, partitions, "a-newer-run")
+    def overtaken(
+        tables: list[str], partitions: list[str], run_id: str
+    ) -> dict[tuple[str, str], int]:
+        mine = take_epochs(tables, partitions, run_id)
+        take_epochs(tables, partitions, "a-newer-run")
         return mine
 
-    monkeypatch.setattr(register, "take_epochs", overtaken)
+    monkeypatch.setattr(register, "take_epochs_of", overtaken)
     with pytest.raises(FencedError):
         refresh_lines(box.workplace, "erp", [DAY], run_id="older")
     assert box.workplace.register.heads("lines/erp") == {}

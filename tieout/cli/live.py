@@ -12,6 +12,7 @@ import click
 
 from tieout.cli.common import Places, examples, located
 from tieout.events.live import DAYS, summary
+from tieout.timetable import shown_in
 
 EVERY_SECONDS = 2
 
@@ -28,19 +29,21 @@ def live(places: Places, days: int, as_json: bool, watch: bool) -> None:
             told = summary(workplace.register, workplace.settings, datetime.now(UTC), days)
             if watch and not as_json:
                 click.clear()  # nothing where the output is no terminal
-            click.echo(json.dumps(told, indent=None if watch else 2) if as_json else _page(told))
+            zone = workplace.settings.timezone
+            page = json.dumps(told, indent=None if watch else 2) if as_json else _page(told, zone)
+            click.echo(page)
             if not watch:
                 return
             time.sleep(EVERY_SECONDS)
 
 
-def _page(told: Mapping[str, Any]) -> str:
-    return "\n".join(_lines(told))
+def _page(told: Mapping[str, Any], zone: str) -> str:
+    return "\n".join(_lines(told, zone))
 
 
-def _lines(told: Mapping[str, Any]) -> Iterable[str]:
+def _lines(told: Mapping[str, Any], zone: str) -> Iterable[str]:
     inbox = told["inbox"]
-    yield f"{told['company']}, live as of {told['as_of'][:19]}Z"
+    yield f"{told['company']}, live as of {shown_in(zone, datetime.fromisoformat(told['as_of']))}"
     yield ""
     yield f"events applied     {inbox['applied_through']:,} of {inbox['newest_sequence']:,}"
     if inbox["waiting"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -39,15 +39,32 @@ def unreadable(feed: str, window: str, received_on: date, error: str) -> Deliver
     return row
 
 
-def awaited(feed: str, window: str, received_on: date, due: datetime | None) -> Delivery:
-    """The row of a window that something may still be delivered for, or need not be (due None)."""
+def awaited(
+    feed: str, window: str, received_on: date, due: datetime | None, why_not: str | None
+) -> Delivery:
+    """The row of a window that something may still be delivered for, or need not be: because its
+    files come when they do (due None), or by the timetable (why_not).
+    """
     row = delivery_row(Source(feed, received_on, None, None), "arrival", window)
-    row["explanation"] = (
-        f"{feed} delivered nothing for {window}; its files come when they do"
-        if due is None
-        else f"no extract of {feed} is there yet for {window}; it is due {due:%Y-%m-%d %H:%M} UTC"
-    )
+    if due is None:
+        told = f"{feed} delivered nothing for {window}; its files come when they do"
+    elif why_not is not None:
+        told = f"no extract of {feed} is expected for {window}: {why_not}"
+    else:
+        told = f"no extract of {feed} is there yet for {window}; it is due {due:%Y-%m-%d %H:%M} UTC"
+    row["explanation"] = told
     return row
+
+
+def lateness(due: datetime, known_through: date) -> str:
+    """How late an extract is that is not there, as of the end of the last day known."""
+    end = datetime.combine(known_through + timedelta(days=1), time(), tzinfo=UTC)
+    hours = (end - due) // timedelta(hours=1)
+    told = f"it was due {due:%Y-%m-%d %H:%M} UTC"
+    if hours < 1:
+        return told
+    count, unit = (hours, "hour") if hours < 48 else (hours // 24, "day")
+    return f"{told}, {count} {unit}{'s' * (count > 1)} before the end of {known_through}"
 
 
 def arrived(source: Source, window: str, tally: Tally) -> Delivery:

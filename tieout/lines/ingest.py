@@ -116,13 +116,8 @@ class _Work:
 
     def do(self, extracts: dict[str, list[TakenExtract]]) -> dict[str, WindowReport]:
         """Read, convert, publish."""
-        epochs = {
-            (f"{table}/{self.feed}", key): epoch
-            for table in TABLES
-            for key, epoch in self.workplace.register.take_epochs(
-                f"{table}/{self.feed}", list(extracts), self.run_id
-            ).items()
-        }
+        tables = [f"{table}/{self.feed}" for table in TABLES]
+        epochs = self.workplace.register.take_epochs_of(tables, list(extracts), self.run_id)
         windows = self._windows(extracts)
         try:
             # Bringing a file to disk is waiting: many windows wait together.
@@ -202,8 +197,9 @@ class _Work:
         part = self.workplace.settings.feeds[self.feed]
         if part.is_overdue(window.key, datetime.now(UTC)):
             return deliveries.missing(self.feed, window.key, window.received_on)
+        why_not = part.expected.why_not(window.key) if part.names_windows else None
         due = part.due(window.key) if part.names_windows else None
-        return deliveries.awaited(self.feed, window.key, window.received_on, due)
+        return deliveries.awaited(self.feed, window.key, window.received_on, due, why_not)
 
     def _compare(self, window: Window) -> None:
         """Hold every extract of a window to its control totals."""
@@ -261,6 +257,7 @@ def _fingerprints(
                     [[e.name, e.sha256, e.manifest] for e in extracts],
                     # A window becomes overdue by the passing of time alone.
                     not extracts and part.is_overdue(window, now),
+                    None if extracts else part.expected.why_not(window),
                 ]
             ).encode()
         ).hexdigest()

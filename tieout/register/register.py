@@ -78,13 +78,30 @@ class Register:
 
         From here on a writer with an older epoch is refused, however late it comes.
         """
-        checked_table(table)
+        taken = self.take_epochs_of([table], partitions, run_id)
+        return {partition: epoch for (_, partition), epoch in taken.items()}
+
+    def take_epochs_of(
+        self, tables: Sequence[str], partitions: Sequence[str], run_id: str
+    ) -> dict[tuple[str, str], int]:
+        """The same in several tables that are published together, by (table, partition).
+
+        All in one transaction: of two runs that take the same ones at once, one has the newest
+        epoch in every table. Had each the newest in some, neither could publish.
+        """
         checked_key(run_id, "run")
         wanted = sorted({checked_key(p) for p in partitions})
         if not wanted:
             return {}
         with self.writing() as connection:
-            return publications.take_epochs(connection, table, wanted, run_id, now(connection))
+            moment = now(connection)
+            return {
+                (table, partition): epoch
+                for table in sorted({checked_table(t) for t in tables})
+                for partition, epoch in publications.take_epochs(
+                    connection, table, wanted, run_id, moment
+                ).items()
+            }
 
     def publish(
         self,

@@ -263,7 +263,7 @@ def watermark_sentences(pair: Pair) -> list[str]:
 def _watermark(one: Watermark) -> str:
     told = f"{one.feed}: {count_of(one.events, 'event')}"
     if one.last_event is not None:
-        told += f", the last at {one.last_event:%Y-%m-%d %H:%M:%S} UTC"
+        told += f", the last at {one.last_event:%Y-%m-%d %H:%M:%S %Z}"
     gaps = [f"{a} {first} to {last} ({last - first + 1})" for a, first, last in one.gaps[:_SHOWN]]
     if len(one.gaps) > _SHOWN:
         gaps.append(f"and {len(one.gaps) - _SHOWN} more")
