@@ -8,9 +8,21 @@ from collections.abc import Iterator
 
 import click
 
-from tieout.cli.common import Places, examples, known_span, located, read_home, say, write
+from tieout.cli.common import (
+    Places,
+    as_known_at,
+    examples,
+    headed,
+    known_span,
+    located,
+    read_home,
+    say,
+    write,
+)
 from tieout.cli.group import FAILED
 from tieout.found import DeliveryCheck, FoundLine, LookupResult, RefusedRow
+from tieout.known import as_json as known_json
+from tieout.known import heading as known_heading
 from tieout.lookup import find
 from tieout.money import text_amount
 from tieout.render.layout import count_of, printable
@@ -22,6 +34,7 @@ from tieout.render.layout import count_of, printable
 @click.argument("ref")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @located
+@as_known_at
 def line(places: Places, ref: str, as_json: bool) -> None:
     """Show everything known of REF: a line, invoice, payment, batch or journal.
 
@@ -31,16 +44,19 @@ def line(places: Places, ref: str, as_json: bool) -> None:
     """
     with read_home(places) as workplace:
         found = find(workplace, ref)
+        names = [*workplace.settings.reconciliations]
+        heading, known = known_heading(workplace, names), known_json(workplace)
         if found.empty:
-            span = known_span(workplace, workplace.settings.reconciliations)
+            span = known_span(workplace, names)
             say(
                 f"Nothing is known of {printable(ref)!r}. {span}\n"
                 "  -> write it as the sender does; upper and lower case differ"
             )
     if as_json:
-        write(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n", None)
+        told = {**known, **found.as_json()}
+        write(json.dumps(told, indent=2, ensure_ascii=False) + "\n", None)
     elif not found.empty:
-        write("\n".join(_page(found)) + "\n", None)
+        write(headed("\n".join(_page(found)) + "\n", heading), None)
     if found.empty:
         click.get_current_context().exit(FAILED)
 

@@ -1,4 +1,4 @@
-"""All tables of the register: who compares the schema with a database takes `metadata` from here."""
+"""All tables of the register: who compares the schema with a database takes `metadata` here."""
 
 from __future__ import annotations
 
