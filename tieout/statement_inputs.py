@@ -94,22 +94,27 @@ def reading(
     """A session with views period_asked, outcome, known_line, removed_line, refused_row,
     undelivered, source_delivery and target_delivery for the periods, pruned by published totals.
     """
+    with session(workplace.store.root, workplace.settings.limits) as engine:
+        yield engine, show(engine, workplace, name, periods)
+
+
+def show(engine: Engine, workplace: Workplace, name: str, periods: Sequence[Period]) -> Through:
+    """Make the views of `reading` in a session; those of another moment are replaced."""
     base = base_of(workplace, name)
     reconciliation = workplace.settings.reconciliations[base]
     chain = base != name
-    with session(workplace.store.root, workplace.settings.limits) as engine:
-        engine.frame("period_asked", asked(periods))
-        fine = "usage" in side_kinds(workplace, base).values()
-        engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
-        stages: tuple[tuple[str, Literal["lines", "duplicates"]], ...] = (
-            ("known_line", "lines"),
-            ("removed_line", "duplicates"),
-        )
-        for view, stage in stages:
-            found = _publications(workplace, reconciliation, stage, periods, chain)
-            show_lines(engine, workplace, base, view, found, stage)
-        _show_refusals(engine, workplace, reconciliation, periods, chain)
-        yield engine, delivered_through(workplace, name)
+    engine.frame("period_asked", asked(periods))
+    fine = "usage" in side_kinds(workplace, base).values()
+    engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
+    stages: tuple[tuple[str, Literal["lines", "duplicates"]], ...] = (
+        ("known_line", "lines"),
+        ("removed_line", "duplicates"),
+    )
+    for view, stage in stages:
+        found = _publications(workplace, reconciliation, stage, periods, chain)
+        show_lines(engine, workplace, base, view, found, stage)
+    _show_refusals(engine, workplace, reconciliation, periods, chain)
+    return delivered_through(workplace, name)
 
 
 def asked(periods: Sequence[Period]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -94,7 +94,7 @@ def without_moment(shown: str, moment: datetime) -> str:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     company = small_company(tmp_path_factory.mktemp("company"))
     here = Office(company)
     paid = {day: payments_of(day, 3) for day in DAYS}
@@ -121,7 +121,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     for number, step in enumerate(steps):
         step()
         here.keep(*(MORE if number == 4 else ()))
-    yield here
+    return here
 
 
 def _correct(company: SmallCompany, paid: list[Payment], here: Office) -> None:

@@ -1,0 +1,136 @@
+"""What changed between two moments, against a plain-Python comparison of small random worlds.
+
+The oracle reads the published outcomes at either moment as rows, compares them as dictionaries and
+adds up what a person would; it shares no code with the statements in sql/.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import Phase, given
+from hypothesis import strategies as st
+
+from tests import reference_statement
+from tests.unit.test_stale import NAME, RECONCILIATIONS, posting, source
+from tests.worlds import World, examples, world
+from tieout.changes.diff import diff
+from tieout.changes.versions import Version
+from tieout.model import Figure
+from tieout.periods import Period, month_of
+
+FIRST = date(2026, 3, 30)
+DAYS = [FIRST + timedelta(days=n) for n in range(4)]
+PERIODS = [*(Period(day, day) for day in DAYS), month_of(DAYS[0]), month_of(DAYS[-1])]
+
+Place = tuple[str, str, str]
+Line = tuple[str, str, str]
+Amounts = tuple[Decimal | None, Decimal | None]
+Books = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def rows_of(books: Mapping[tuple[str, str], Sequence[Any]], rng: random.Random) -> Books:
+    """The same windows with some rows changed, dropped or added, some windows new or emptied."""
+    made: Books = {place: [dict(row) for row in rows] for place, rows in books.items()}
+    for feed, line in (("psp", source), ("erp", posting)):
+        for day in rng.sample(DAYS, rng.randint(0, 2)):
+            rows = made.setdefault((feed, str(day)), [])
+            if rows and rng.random() < 0.5:
+                rows.pop(rng.randrange(len(rows)))
+            if rows and rng.random() < 0.5:
+                rows[rng.randrange(len(rows))]["amount"] = Decimal(rng.choice(["10", "11", "0.01"]))
+            for ref in rng.sample("abcdef", rng.randint(0, 3)):
+                if all(row["line_id"] != ref for row in rows):
+                    rows.append(line(ref, day, rng.choice(["10", "11"])))
+    return made
+
+
+def moment() -> datetime:
+    first = datetime.now(UTC)
+    while (later := datetime.now(UTC)) <= first:
+        pass
+    return later
+
+
+def through_of(books: Books) -> dict[str, date]:
+    ends = {
+        side: max((day for feed, day in books if feed == name), default="0001-01-01")
+        for side, name in (("source", "psp"), ("target", "erp"))
+    }
+    return {side: date.fromisoformat(end) for side, end in ends.items()}
+
+
+def figures(outcomes: Sequence[Any], books: Books, period: Period) -> dict[Any, Figure]:
+    """Every row of the oracle's statements of a period."""
+    made = reference_statement.statements(outcomes, period.first, period.last, through_of(books))
+    found: dict[Any, Figure] = {}
+    for place, one in made.items():
+        named = {**one["rows"], **one["open_items"]}
+        named |= {f"breaks: {name}": figure for name, figure in one["breaks_by_class"].items()}
+        found |= {(place, name): Figure(*figure) for name, figure in named.items()}
+    return found
+
+
+def changed_lines(was: Sequence[Any], now: Sequence[Any], period: Period) -> dict[Line, Amounts]:
+    """Lines of the period that came, went or have another amount; those delivered once only."""
+
+    def amounts(outcomes: Sequence[Any]) -> dict[Line, Decimal]:
+        return {
+            (o["side"], o["feed"], o["line_id"]): o["amount"]
+            for o in outcomes
+            if period.first <= o["period"] <= period.last
+        }
+
+    before, after = amounts(was), amounts(now)
+    return {
+        line: (before.get(line), after.get(line))
+        for line in {*before, *after}
+        if before.get(line) != after.get(line) and line[1:] not in delivered_twice(was, now)
+    }
+
+
+def delivered_twice(*told: Sequence[Any]) -> set[tuple[str, str]]:
+    counts = [Counter((o["feed"], o["line_id"]) for o in outcomes) for outcomes in told]
+    return {line for count in counts for line, number in count.items() if number > 1}
+
+
+def work(small: World, books: Books) -> tuple[Version, list[dict[str, Any]]]:
+    small.deliver(books)
+    small.reconcile(NAME)
+    return Version(None, moment()), small.outcomes(NAME)
+
+
+@examples(12, phases=[Phase.explicit, Phase.generate])
+@given(seed=st.integers(0, 2**32))
+def test_what_changed_is_what_the_oracle_says_and_adds_up(seed: int) -> None:
+    rng = random.Random(seed)
+    with world(RECONCILIATIONS) as small:
+        first = rows_of(rows_of({}, rng), rng)
+        second = rows_of(first, rng)
+        before, was = work(small, first)
+        after, now = work(small, second)
+        for period in PERIODS:
+            found = diff(small.workplace, NAME, period, before, after)
+            told = f"seed {seed}, {period}"
+            assert found.holds, told
+            old, new = figures(was, first, period), figures(now, second, period)
+            expected = {
+                place: (old.get(place, Figure()), new.get(place, Figure()))
+                for place in {*old, *new}
+                if old.get(place, Figure()) != new.get(place, Figure())
+            }
+            rows = {((r.entity, r.currency, r.side), r.row): (r.was, r.now) for r in found.rows}
+            assert rows == expected, told
+            lines = {
+                (one.side, one.feed, one.line_id): (one.was_amount, one.amount)
+                for one in found.lines
+                if one.change != "outcome"
+                and not {one.was, one.now} & {"open", "cleared"}  # of an earlier day
+                and (one.feed, one.line_id) not in delivered_twice(was, now)
+            }
+            assert lines == changed_lines(was, now, period), told
