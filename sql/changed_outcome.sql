@@ -52,10 +52,14 @@ WITH changed AS (
 
 SELECT
     changed.*,
+    own.came_with AS own_came_with,
+    own.went_from AS own_went_from,
     other.came_with AS is_counterpart_came_with,
     earlier.came_with AS was_counterpart_came_with,
     earlier.went_from AS was_counterpart_went_from
 FROM changed
+LEFT JOIN moved_line AS own
+    ON changed.feed = own.feed AND changed.line_id = own.line_id
 LEFT JOIN moved_line AS other
     ON changed.is_counterpart_feed = other.feed AND changed.is_counterpart = other.line_id
 LEFT JOIN moved_line AS earlier

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -188,3 +189,131 @@ def test_a_configuration_changed_since_is_said(office: Office, tmp_path: Path) -
     done = CliRunner().invoke(tieout, asked, env=env)
     assert f"The configuration of {NAME} has changed since" in done.stdout
     assert "has changed since" not in office(*asked)
+
+
+def changes(office: Office, number: int) -> dict[str, Any]:
+    """What changed with a version of the month, compared with the one before."""
+    asked = ("--period", "2026-10", "--from-version", str(number - 1), "--to-version", str(number))
+    found: dict[str, Any] = json.loads(office("diff", NAME, *asked, "--json"))
+    assert found["holds"] is True
+    return found
+
+
+def by_line(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{one['feed']}:{one['line_id']}": one for one in found["lines"] if one["what"] == "line"
+    }
+
+
+def test_versions_of_a_month_and_of_a_day_are_listed(office: Office) -> None:
+    months = json.loads(office("diff", NAME, "--period", "2026-10", "--list", "--json"))
+    # Six of the eight steps are runs, and every run has changed something.
+    assert [one["version"] for one in months] == [1, 2, 3, 4, 5, 6]
+    assert [one["moment"] for one in months] == sorted(one["moment"] for one in months)
+    shown = office("diff", NAME, "--period", "2026-10-02", "--list").splitlines()
+    assert shown[0].startswith(f"{NAME}, 2026-10-02: ")
+    assert len(shown) - 1 == int(shown[0].split()[-2])
+
+
+def test_a_new_day_comes_with_its_extracts(office: Office) -> None:
+    found = changes(office, 2)
+    assert {(one["change"], one["cause"]["kind"]) for one in found["lines"]} == {
+        ("came", "extract")
+    }
+    assert {one["cause"]["file"] for one in found["lines"]} == {"2026-10-02.csv"}
+    # Three payments with their fees, four postings: nothing of the first day changed.
+    assert len(found["lines"]) == 10
+    taken = [one["cause"]["taken_at"] for one in found["lines"]]
+    assert all(found["from"]["moment"] < one < found["to"]["moment"] for one in taken)
+
+
+def test_a_decision_is_the_cause_of_an_accepted_break(office: Office) -> None:
+    line = by_line(changes(office, 3))["card:P1002001.Settled.MP1002001"]
+    assert (line["change"], line["was"], line["now"]) == (
+        "outcome",
+        "missing_in_target",
+        "missing_in_target",
+    )
+    assert (line["cause"]["kind"], line["cause"]["decision"]) == ("decision", 1)
+
+
+def test_a_corrected_extract_is_told_with_old_and_new_amount(office: Office) -> None:
+    found = changes(office, 4)
+    lines = by_line(found)
+    corrected = lines["card:P1002002.Settled.MP1002002"]
+    assert (corrected["change"], corrected["was_amount"], corrected["amount"]) == (
+        "changed",
+        "10.76",
+        "10.81",
+    )
+    assert (corrected["was"], corrected["now"]) == ("matched", "amount_mismatch")
+    assert (corrected["cause"]["kind"], corrected["cause"]["file"]) == (
+        "correction",
+        "2026-10-02.csv",
+    )
+    # Its posting is what it was, but what it was matched with is not.
+    posted = lines["erp:L2026-10-02-1"]
+    assert (posted["change"], posted["was"], posted["now"]) == (
+        "outcome",
+        "matched",
+        "amount_mismatch",
+    )
+    assert posted["cause"]["kind"] == "counterpart"
+    assert posted["cause"]["sha256"] == corrected["cause"]["sha256"]
+    torn = [one for one in found["lines"] if one["what"] == "refused"]
+    assert [one["change"] for one in torn] == ["came"]
+    assert lines["card:P1002003.Settled.MP1002003"]["change"] == "went"
+    rows = {(row["side"], row["row"]): row for row in found["rows"]}
+    assert rows["source", "quarantined"]["change"]["count"] == 1
+    assert all(row["unexplained"] == {"count": 0, "amount": "0.00"} for row in found["rows"])
+
+
+def test_a_late_posting_matches_and_the_decision_is_gone(office: Office) -> None:
+    lines = by_line(changes(office, 5))
+    paid = lines["card:P1002001.Settled.MP1002001"]
+    assert (paid["was"], paid["now"]) == ("missing_in_target", "matched")
+    assert (paid["cause"]["kind"], paid["cause"]["decision"]) == ("taken_back", 2)
+    fee = lines["card:P1002001.Settled.MP1002001:fee"]
+    assert (fee["was"], fee["now"], fee["cause"]["kind"]) == (
+        "missing_in_target",
+        "matched",
+        "counterpart",
+    )
+    assert (fee["cause"]["file"], fee["cause"]["counterpart"]) == (
+        "2026-10-02.csv",
+        "L2026-10-02-6",
+    )
+    shown = office("diff", NAME, "--period", "2026-10-02")
+    assert "missing_in_target -> matched" in shown
+    assert "it has L2026-10-02-6" in shown
+
+
+def test_moments_can_be_compared_in_place_of_versions(office: Office) -> None:
+    asked = ("diff", NAME, "--period", "2026-10", "--json")
+    months = json.loads(office("diff", NAME, "--period", "2026-10", "--list", "--json"))
+    numbers = (*asked, "--from-version", "2", "--to-version", "5")
+    moments = ("--from-known-at", months[1]["moment"], "--to-known-at", months[4]["moment"])
+    one, other = json.loads(office(*numbers)), json.loads(office(*asked, *moments))
+    for told in (one, other):
+        assert told.pop("from")["moment"] == months[1]["moment"]
+        assert told.pop("to")["moment"] == months[4]["moment"]
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--to-version", "7"), "has no version 7; versions are 1 to 6"),
+        (("--to-version", "1"), "has no version 0"),
+        (("--from-version", "4", "--to-version", "2"), "is later than"),
+        (("--from-version", "1", "--from-known-at", "2026-10-01"), "are given for the same state"),
+        (("--to-known-at", "2026-10-01"), "no state to compare with"),
+    ],
+)
+def test_states_that_cannot_be_compared_are_refused(
+    office: Office, more: tuple[str, ...], said: str
+) -> None:
+    env = {"TIEOUT_CONFIG": str(office.company.config), "TIEOUT_HOME": str(office.company.home)}
+    done = CliRunner().invoke(tieout, ["diff", NAME, "--period", "2026-10", *more], env=env)
+    assert done.exit_code == 2
+    assert said in done.stderr

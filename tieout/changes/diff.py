@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +16,15 @@ import polars as pl
 from duckdb import ColumnExpression
 
 from tieout.changes.causes import Causes, Row
-from tieout.changes.model import Cause, DeliveryChange, Diff, LineChange, RowChange
-from tieout.changes.versions import Version
+from tieout.changes.model import (
+    ChangeKind,
+    DeliveryChange,
+    Diff,
+    Happened,
+    LineChange,
+    RowChange,
+)
+from tieout.changes.versions import Version, versions
 from tieout.engine.duck import Engine, session
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
@@ -64,12 +72,13 @@ def diff(
         _show_moved(engine, then, now, name)
         causes = Causes.between(then, now, name, (through_then, through_now))
         sums: Rows = defaultdict(Figure)
-        counted: Counter[tuple[str, Cause]] = Counter()
+        counted: Counter[Happened] = Counter()
+        kinds = {feed: format_of(now.settings, feed).kind for feed in now.settings.feeds}
         lines: list[LineChange] = []
         for batch in engine.batches("changed_outcome", _BATCH):
             for row in batch.iter_rows(named=True):
                 one = _line(row, causes)
-                counted[_what(row, one), one.cause] += 1
+                counted[_happened(row, one, kinds)] += 1
                 _add_effects(sums, row)
                 if len(lines) < most:
                     lines.append(one)
@@ -84,6 +93,21 @@ def diff(
         tuple(_deliveries(failing_then, failing_now, causes)),
         dict(counted.most_common()),
     )
+
+
+def last_change(
+    workplace: Workplace, name: str, period: Period
+) -> tuple[Version, Diff | None] | None:
+    """The last version of the statements of a period, and what changed since the one before.
+
+    None where nothing has been published; no Diff where there is no version before.
+    """
+    found = versions(workplace, name, period)
+    if not found:
+        return None
+    if len(found) == 1:
+        return found[0], None
+    return found[-1], diff(workplace, name, period, found[-2], found[-1], most=0)
 
 
 def _show(
@@ -122,10 +146,10 @@ _HELD = ("feed", "line_id", "extract_sha256")
 
 def _line(row: Row, causes: Causes) -> LineChange:
     was, now = row["was_there"], row["is_there"]
-    same = was and now and all(row[f"was_{c}"] == row[f"is_{c}"] for c in _CONTENT)
+    change = _change(row)
     own = "is" if now else "was"
     return LineChange(
-        change="outcome" if same else "changed" if was and now else "came" if now else "went",
+        change=change,
         what=row["kind"],
         side=row["side"],
         feed=row["feed"],
@@ -134,11 +158,25 @@ def _line(row: Row, causes: Causes) -> LineChange:
         currency=row[f"{own}_currency"],
         was_amount=row["was_amount"],
         amount=row["is_amount"],
-        was=_became(row, "was") if was else None,
-        now=_became(row, "is") if now else None,
+        was=_became(row, "was") if was else "not open" if change == "outcome" else None,
+        now=_became(row, "is") if now else "not open" if change == "outcome" else None,
         counterpart=row[f"{own}_counterpart"],
-        cause=causes.of_outcome(row) if same else causes.of_line(row),
+        cause=causes.of_outcome(row) if change == "outcome" else causes.of_line(row),
     )
+
+
+def _change(row: Row) -> ChangeKind:
+    """What happened to a line. One of an earlier day is there as long as it is open: it comes and
+    goes with what became of it, unless an extract brought or took the line itself.
+    """
+    if row["was_there"] and row["is_there"]:
+        return "changed" if any(row[f"was_{c}"] != row[f"is_{c}"] for c in _CONTENT) else "outcome"
+    own = "is" if row["is_there"] else "was"
+    came, went = row["own_came_with"], row["own_went_from"]
+    earlier = row[f"{own}_open_item"] in ("carried", "cleared")
+    if row["is_there"]:
+        return "outcome" if earlier and (came is None or went is not None) else "came"
+    return "outcome" if earlier and (went is None or came is not None) else "went"
 
 
 _CONTENT = ("entity", "currency", "amount", "lines", "filed")
@@ -156,17 +194,23 @@ def _became(row: Row, when: str) -> str:
     return {"carried": "open", "cleared": "cleared", None: "not reconciled"}[open_item]
 
 
-def _what(row: Row, one: LineChange) -> str:
-    """What happened to a line, for a count of several: `came`, `went`, or what became of it."""
-    kind = {"line": "line", "repeated": "repeated row", "refused": "refused row"}.get(
-        one.what, "difference to what the sender states"
-    )
+def _happened(row: Row, one: LineChange, kinds: Mapping[str, str]) -> Happened:
+    """What happened to a line, to be counted together with others of the same cause."""
+    noun = _NOUNS.get(one.what) or f"{kinds.get(one.feed, '')} line".strip()
+    cause = replace(one.cause, counterpart=None)
     if one.change != "outcome":
-        return f"{kind}|{one.change}"
+        return Happened(noun, one.change, cause)
     if one.was == one.now:
         moved = row["was_decision"] != row["is_decision"]
-        return f"{kind}|{'decided upon' if moved else 'compared with another line'}"
-    return f"{kind}|{one.now}"
+        return Happened(noun, "decided upon" if moved else "compared with another line", cause)
+    return Happened(noun, str(one.now), cause)
+
+
+_NOUNS = {
+    "repeated": "repeated row",
+    "refused": "refused row",
+    "not_in_file": "difference to a sender's total",
+}
 
 
 def _add_effects(sums: Rows, row: Row) -> None:

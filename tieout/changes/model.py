@@ -171,6 +171,15 @@ class DeliveryChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Happened:
+    """What happened to lines, to be counted: `invoice line`, `came` (or what became of it), why."""
+
+    noun: str
+    what: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Diff:
     """What changed in the statements of a period between two of its versions or moments.
 
@@ -184,7 +193,7 @@ class Diff:
     rows: tuple[RowChange, ...]
     lines: tuple[LineChange, ...]
     deliveries: tuple[DeliveryChange, ...]
-    counted: Mapping[tuple[str, Cause], int]
+    counted: Mapping[Happened, int]
 
     @property
     def left_out(self) -> int:
@@ -206,8 +215,13 @@ class Diff:
             "holds": self.holds,
             "rows": [one.as_json() for one in self.rows],
             "summary": [
-                {"what": what, "count": count, "cause": cause.as_json()}
-                for (what, cause), count in self.counted.items()
+                {
+                    "count": count,
+                    "noun": one.noun,
+                    "happened": one.what,
+                    "cause": one.cause.as_json(),
+                }
+                for one, count in self.counted.items()
             ],
             "lines": [one.as_json() for one in self.lines],
             "lines_left_out": self.left_out,

@@ -76,27 +76,16 @@ def versions(workplace: Workplace, name: str, period: Period) -> list[Version]:
 _COUNTED = ("breaks", "timing", "unexplained")
 
 
-def chosen(
-    found: Sequence[Version], first: int | None, last: int | None, what: str
-) -> tuple[Version, Version]:
-    """Two versions by their numbers: by default the last one, against the one before it.
-
-    Raises RequestError for numbers that there are not.
-    """
+def numbered(found: Sequence[Version], number: int | None, what: str) -> Version:
+    """The version of a number, None: the last one. Raises RequestError where there is none."""
     if not found:
         raise RequestError(
             f"{what} has not been published yet", "run its days first: `tieout run --from ...`"
         )
-    last = len(found) if last is None else last
-    first = last - 1 if first is None else first
-    for number in (last, first):
-        if not 1 <= number <= len(found):
-            told = (
-                "there is version 1 only"
-                if len(found) == 1
-                else f"versions are 1 to {found[-1].number}"
-            )
-            raise RequestError(
-                f"{what} has no version {number}; {told}", "see them with `tieout diff ... --list`"
-            )
-    return found[first - 1], found[last - 1]
+    number = len(found) if number is None else number
+    if not 1 <= number <= len(found):
+        told = f"versions are 1 to {len(found)}" if len(found) > 1 else "there is version 1 only"
+        raise RequestError(
+            f"{what} has no version {number}; {told}", "see them with `tieout diff ... --list`"
+        )
+    return found[number - 1]
