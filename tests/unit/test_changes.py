@@ -13,20 +13,26 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given
 from hypothesis import strategies as st
 
+from assets.statements import versions_told
 from tests import reference_statement
 from tests.unit.test_stale import NAME, RECONCILIATIONS, posting, source
 from tests.worlds import World, examples, world
 from tieout.changes.diff import diff
-from tieout.changes.versions import Version
+from tieout.changes.model import Diff, RowChange
+from tieout.changes.versions import Version, versions
 from tieout.model import Figure
 from tieout.periods import Period, month_of
+from tieout.register.records import TakenExtract
+from tieout.render.changes import text
+from tieout.statement import publish_statements
 
 FIRST = date(2026, 3, 30)
 DAYS = [FIRST + timedelta(days=n) for n in range(4)]
-PERIODS = [*(Period(day, day) for day in DAYS), month_of(DAYS[0]), month_of(DAYS[-1])]
+PERIODS = [Period(DAYS[0], DAYS[0]), Period(DAYS[2], DAYS[2]), *map(month_of, (DAYS[0], DAYS[-1]))]
 
 Place = tuple[str, str, str]
 Line = tuple[str, str, str]
@@ -105,7 +111,7 @@ def work(small: World, books: Books) -> tuple[Version, list[dict[str, Any]]]:
     return Version(None, moment()), small.outcomes(NAME)
 
 
-@examples(12, phases=[Phase.explicit, Phase.generate])
+@examples(6, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_what_changed_is_what_the_oracle_says_and_adds_up(seed: int) -> None:
     rng = random.Random(seed)
@@ -134,3 +140,61 @@ def test_what_changed_is_what_the_oracle_says_and_adds_up(seed: int) -> None:
                 and (one.feed, one.line_id) not in delivered_twice(was, now)
             }
             assert lines == changed_lines(was, now, period), told
+
+
+def state(small: World, books: Books) -> None:
+    small.deliver(books)
+    small.reconcile(NAME)
+    publish_statements(small.workplace, NAME, DAYS, run_id="run")
+
+
+def test_a_page_says_which_version_it_is_and_what_changed() -> None:
+    day, other = str(DAYS[0]), str(DAYS[1])
+    with world(RECONCILIATIONS) as small:
+        register = small.workplace.register
+        assert versions_told(small.workplace, NAME, [day]) == {day: ""}
+        state(small, {("psp", day): [source("a", DAYS[0]), source("b", DAYS[0])]})
+        told = versions_told(small.workplace, NAME, [day, other])
+        assert told[day].startswith("version 1 (20")
+        assert told[day].endswith(" UTC), the first one")
+        rows = [posting("a", DAYS[0]), posting("b", DAYS[0], "9")]
+        taken = datetime(2026, 3, 31, 8, 12, tzinfo=UTC)
+        for row in rows:
+            row["extract_sha256"] = "5" * 64
+        register.record_extract(
+            TakenExtract("erp", day, "books.csv", "5" * 64, 1, "evidence/55", taken)
+        )
+        state(small, {("erp", day): rows})
+        told = versions_told(small.workplace, NAME, [day])
+        by = "books.csv (55555555, taken 2026-03-31 08:12 UTC)"
+        assert "; since version 1: " in told[day]
+        assert f"2 ledger lines came with {by}" in told[day]
+        assert "1 settlement line was matched" in told[day]
+        assert "1 settlement line was compared with another line" in told[day]
+        day_found = versions(small.workplace, NAME, Period(DAYS[0], DAYS[0]))
+        assert [one.number for one in day_found] == [
+            p.version for p in register.history(f"statements/{NAME}", [day])
+        ]
+
+
+def test_a_backfill_compares_the_newest_days_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assets.statements.MOST_COMPARED", 1)
+    days = [str(day) for day in DAYS[:2]]
+    with world(RECONCILIATIONS) as small:
+        state(small, {("psp", days[n]): [source("abc"[n], DAYS[n])] for n in range(2)})
+        state(small, {("erp", days[n]): [posting("abc"[n], DAYS[n])] for n in range(2)})
+        told = versions_told(small.workplace, NAME, days)
+    assert "since version 1" in told[days[1]]
+    assert told[days[0]].endswith(f"`tieout diff {NAME} --period {days[0]}` says what changed")
+
+
+def test_what_no_line_explains_is_shown_and_does_not_hold() -> None:
+    """Lines that were published, and not reconciled when the statement was made, are no rest; one
+    that a row counts and no line stands for is.
+    """
+    version = Version(1, datetime(2026, 3, 31, tzinfo=UTC))
+    row = RowChange("A", "USD", "source", "matched", Figure(), Figure(2, Decimal(5)), Figure(1))
+    whole = Diff(NAME, PERIODS[0], version, version, (row,), (), (), {})
+    assert not whole.holds
+    assert row.rest == Figure(1, Decimal(5))
+    assert "! A, USD, source, matched: 1 line, 5.00 USD of the change" in text(whole)

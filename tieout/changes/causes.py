@@ -162,17 +162,11 @@ class Causes:
     def _of_counterpart(self, row: Row) -> Cause | None:
         if row["is_counterpart_came_with"] is not None:
             feed, line = row["is_counterpart_feed"], row["is_counterpart"]
-            return self._with(line, self.extract(feed, row["is_counterpart_came_with"]))
+            return _beside(line, "with", self.extract(feed, row["is_counterpart_came_with"]))
         feed, line = row["was_counterpart_feed"], row["was_counterpart"]
         if row["was_counterpart_came_with"] is not None:
-            return self._with(line, self.extract(feed, row["was_counterpart_came_with"]))
-        return self._with(line, self.successor(feed, row["was_counterpart_went_from"]))
-
-    @staticmethod
-    def _with(line: str, by: Cause | None) -> Cause | None:
-        if by is None:
-            return None
-        return Cause("counterpart", by.text, by.file, by.sha256, by.taken_at, counterpart=line)
+            return _beside(line, "with", self.extract(feed, row["was_counterpart_came_with"]))
+        return _beside(line, "without", self.successor(feed, row["was_counterpart_went_from"]))
 
     def _redelivered(self, row: Row) -> Cause | None:
         if row["was_extract_sha256"] == row["is_extract_sha256"]:
@@ -183,6 +177,14 @@ class Causes:
         if self.configured:
             return Cause("configuration", "the configuration changed")
         return Cause("other", "other lines that it can be matched with")
+
+
+def _beside(line: str, word: str, by: Cause | None) -> Cause | None:
+    """The extract that brought the counterpart of a line, or left it out."""
+    if by is None:
+        return None
+    text = f"{by.text}, {word} its counterpart"
+    return Cause("counterpart", text, by.file, by.sha256, by.taken_at, counterpart=line)
 
 
 def _of_extract(kind: CauseKind, one: TakenExtract) -> Cause:

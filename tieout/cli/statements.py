@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from tieout.breaks import breaks as breaks_of
+from tieout.changes.diff import last_change
 from tieout.cli.common import (
     PERIOD,
     Places,
@@ -32,7 +34,8 @@ from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break, Statement
 from tieout.periods import Period
 from tieout.render import breaks as breaks_rendering
 from tieout.render import html, markdown, report, text, workbook
-from tieout.render.layout import count_of, pairs
+from tieout.render.changes import sentence
+from tieout.render.layout import count_of, pairs, printable
 from tieout.statement import statements, statements_of
 from tieout.waterfall import Waterfall, has_waterfalls, of_period
 from tieout.workplace import Workplace
@@ -240,10 +243,25 @@ def _render(
             by_day=by_day,
             waterfalls=_waterfalls(workplace, asked),
         )
-    shown = text.statements(found)
+    shown = text.statements(found) + _versions(workplace, asked)
     if len(pairs(found)) > 1:
         return f"{report.text(found)}\n{report.does_it_hold(found)}\n\n\n{shown}"
     return shown
+
+
+def _versions(workplace: Workplace, asked: _Asked) -> str:
+    """Which version of each statement this is, and what changed since the one before."""
+    told = [
+        f"{name}: {sentence(*last)}"
+        for name in asked.names
+        if (last := last_change(workplace, name, asked.period)) is not None
+    ]
+    lines = [
+        line
+        for one in told
+        for line in textwrap.wrap(printable(one), text.WIDTH, subsequent_indent="  ")
+    ]
+    return "".join(f"\n{line}" for line in lines) + "\n" if lines else ""
 
 
 def _waterfalls(workplace: Workplace, asked: _Asked) -> list[Waterfall]:

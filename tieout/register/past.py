@@ -46,7 +46,7 @@ class PastRegister(Register):
         """Publications of given versions, as far as they were there."""
         return [one for one in super().versions(wanted) if one.published_at <= self.moment]
 
-    def history(self, table: str, partitions: Sequence[str]) -> list[Publication]:
+    def history(self, table: str, partitions: Sequence[str] | None = None) -> list[Publication]:
         """Every version published by then."""
         return [
             one for one in super().history(table, partitions) if one.published_at <= self.moment

@@ -166,14 +166,16 @@ def versions(connection: Connection, wanted: Mapping[Key, int]) -> list[Publicat
     return sorted(found, key=lambda p: (p.table, p.partition))
 
 
-def history(connection: Connection, table: str, partitions: Sequence[str]) -> list[Publication]:
-    """Every version of partitions, by the moment of its publication, then by partition."""
-    found: list[Publication] = []
-    for some in chunks(sorted(set(partitions))):
-        statement = sa.select(publication).where(
-            publication.c.table_name == table, publication.c.partition.in_(some)
-        )
-        found += [_publication(row) for row in connection.execute(statement).mappings()]
+def history(
+    connection: Connection, table: str, partitions: Sequence[str] | None
+) -> list[Publication]:
+    """Every version of partitions (None: of all), by moment, then by partition."""
+    statement = sa.select(publication).where(publication.c.table_name == table)
+    wanted = [statement]
+    if partitions is not None:
+        some_of = chunks(sorted(set(partitions)))
+        wanted = [statement.where(publication.c.partition.in_(some)) for some in some_of]
+    found = [_publication(row) for one in wanted for row in connection.execute(one).mappings()]
     return sorted(found, key=lambda p: (p.published_at, p.partition, p.version))
 
 

@@ -163,8 +163,8 @@ class Register:
         with self.reading() as connection:
             return publications.versions(connection, wanted)
 
-    def history(self, table: str, partitions: Sequence[str]) -> list[Publication]:
-        """Every version of partitions, by the moment of its publication, then by partition."""
+    def history(self, table: str, partitions: Sequence[str] | None = None) -> list[Publication]:
+        """Every version of partitions (None: of all), by moment, then by partition."""
         checked_table(table)
         with self.reading() as connection:
             return publications.history(connection, table, partitions)

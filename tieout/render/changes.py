@@ -8,6 +8,7 @@ from itertools import groupby
 
 from tieout.changes.model import DeliveryChange, Diff, Happened, LineChange, RowChange
 from tieout.changes.versions import Version
+from tieout.known import moment_text
 from tieout.model import Figure
 from tieout.money import text_amount
 from tieout.render.layout import LABELS, aligned, count_of, entity_text, printable
@@ -20,6 +21,8 @@ _PASSIVE = {
     "matched": "{} matched",
     "matched_in_transit": "{} matched in transit",
     "cleared": "{} cleared",
+    "open": "{} open again",
+    "not open": "{} no longer open",
     "decided upon": "{} decided upon",
     "compared with another line": "{} compared with another line",
 }
@@ -61,9 +64,12 @@ def versions_text(name: str, period: object, found: Sequence[Version]) -> str:
 
 def sentence(version: Version, change: Diff | None) -> str:
     """`version 3 (...); since version 2: 1 invoice line came with billing.csv (...)`."""
+    own = (
+        f"version {version.number} ({moment_text(version.moment.replace(second=0, microsecond=0))})"
+    )
     if change is None:
-        return f"{version}, the first one"
-    since = f"{version}; since version {change.before.number}: "
+        return f"{own}, the first one"
+    since = f"{own}; since version {change.before.number}: "
     told = [_phrase(one, count) for one, count in _together(change)]
     told += [_of_delivery(one) for one in change.deliveries]
     more = len(told) - _MOST_TOLD
@@ -135,7 +141,8 @@ def _why(one: Diff) -> Iterator[str]:
             for line in _indented(_phrase(happened, count))
         )
     for check in one.deliveries:
-        yield printable(f"{_of_delivery(check)}: {check.explanation}")
+        said = printable(f"{_of_delivery(check)}: {check.explanation}")
+        yield from textwrap.wrap(said, _WIDTH, subsequent_indent=_INDENT)
         yield from _indented(check.cause.text)
     yield ""
 
@@ -157,7 +164,7 @@ def _head(one: LineChange) -> str:
 
 
 def _beside(one: LineChange) -> str:
-    return f": it has {one.cause.counterpart}" if one.cause.counterpart else ""
+    return f" {one.cause.counterpart}" if one.cause.counterpart else ""
 
 
 def _rest(one: Diff) -> Iterator[str]:
