@@ -83,7 +83,9 @@ def figures(outcomes: Sequence[Any], books: Books, period: Period) -> dict[Any, 
 
 
 def changed_lines(was: Sequence[Any], now: Sequence[Any], period: Period) -> dict[Line, Amounts]:
-    """Lines of the period that came, went or have another amount; those delivered once only."""
+    """Lines of the period that came, went or have another amount; those delivered once only, and
+    not those that are of an earlier day at one of the moments.
+    """
 
     def amounts(outcomes: Sequence[Any]) -> dict[Line, Decimal]:
         return {
@@ -93,10 +95,12 @@ def changed_lines(was: Sequence[Any], now: Sequence[Any], period: Period) -> dic
         }
 
     before, after = amounts(was), amounts(now)
+    earlier = {(o["feed"], o["line_id"]) for o in (*was, *now) if o["period"] < period.first}
+    left_out = earlier | delivered_twice(was, now)
     return {
         line: (before.get(line), after.get(line))
         for line in {*before, *after}
-        if before.get(line) != after.get(line) and line[1:] not in delivered_twice(was, now)
+        if before.get(line) != after.get(line) and line[1:] not in left_out
     }
 
 
@@ -134,12 +138,14 @@ def test_what_changed_is_what_the_oracle_says_and_adds_up(seed: int) -> None:
             }
             rows = {((r.entity, r.currency, r.side), r.row): (r.was, r.now) for r in found.rows}
             assert rows == expected, told
+            earlier = {
+                (o["feed"], o["line_id"]) for o in (*was, *now) if o["period"] < period.first
+            }
+            left_out = earlier | delivered_twice(was, now)
             lines = {
                 (one.side, one.feed, one.line_id): (one.was_amount, one.amount)
                 for one in found.lines
-                if one.change != "outcome"
-                and not {one.was, one.now} & {"open", "cleared"}  # of an earlier day
-                and (one.feed, one.line_id) not in delivered_twice(was, now)
+                if one.change != "outcome" and (one.feed, one.line_id) not in left_out
             }
             assert lines == changed_lines(was, now, period), told
 
