@@ -49,11 +49,13 @@ def statement_page(
     history: Mapping[str, Sequence[Statement]],
     broken: Sequence[Break],
     waterfalls: Sequence[Waterfall] = (),
+    version: str = "",
 ) -> dict[str, Any]:
     """The page of one day: what it comes to, its statements, waterfalls and breaks, then the whole
     of each.
 
-    `history` holds the statements of the days the chart shows, by day; `waterfalls` are the day's.
+    `version` says which one it is and what changed since the one before; `history` holds the
+    statements of the days the chart shows, by day; `waterfalls` are the day's.
     """
     given = history[day]
     shown = sorted(
@@ -65,6 +67,7 @@ def statement_page(
         "unexplained": unexplained_text(given),
         "breaks": sum(s.rows["breaks"].count for s in given),
         "completeness": completeness_ratio(given),
+        **({"version": version} if version else {}),
         "month so far": _month_so_far(day, history),
         "matched, timing, breaks by day": _markdown(small_outcomes(drawn, days)),
         **{title: _markdown(text) for title, text in _tables(shown[:_MOST_TABLES]).items()},

@@ -24,14 +24,19 @@ from assets.pages import chart_days, statement_page
 from assets.partitions import ONE_RUN, known_days, partitions
 from assets.resources import OpenWorkplace, clear_failures
 from tieout.breaks import breaks
+from tieout.changes.diff import diff
+from tieout.changes.versions import versions
 from tieout.model import Break, Statement
-from tieout.periods import DAY_FORMAT, Period
+from tieout.periods import DAY_FORMAT, Period, parse_period
+from tieout.render.changes import sentence
 from tieout.settings import Settings
 from tieout.stale import mark_stated, stale_days
 from tieout.statement import STATEMENTS, publish_statements, statements_of
 from tieout.waterfall import Waterfall, has_waterfalls, of_periods
 from tieout.workplace import Workplace
 
+MOST_COMPARED = 10
+"""Days of a run whose pages say what changed; a backfill states hundreds."""
 STATEMENT_COLUMNS = {
     "entity": "legal entity",
     "currency": "currency of every amount in it",
@@ -100,16 +105,38 @@ def _pages(
         broken[str(one.period)].append(one)
     steps = _waterfalls(workplace, name, days)
     history = _history(workplace, name, made, days)
+    told = versions_told(workplace, name, days)
     count = rows_in_all(workplace, f"statements/{name}")
     return {
         day: {
-            **statement_page(name, day, history, broken[day], steps[day]),
+            **statement_page(name, day, history, broken[day], steps[day], told[day]),
             **links(day),
             PARTITION_ROW_COUNT: len(made[day]),
             ROW_COUNT: count,
         }
         for day in days
     }
+
+
+def versions_told(workplace: Workplace, name: str, days: Sequence[str]) -> dict[str, str]:
+    """Which version of its statements a day has, and what changed since the one before, by day.
+
+    Two versions are compared line by line: done for the newest few days of a run only.
+    """
+    told: dict[str, str] = {}
+    compared = 0
+    for day in reversed(days):
+        period = parse_period(day)
+        found = versions(workplace, name, period)
+        if len(found) > 1 and compared < MOST_COMPARED:
+            compared += 1
+            change = diff(workplace, name, period, found[-2], found[-1], most=0)
+            told[day] = sentence(found[-1], change)
+        else:
+            told[day] = sentence(found[-1], None) if found else ""
+            if len(found) > 1:
+                told[day] = f"{found[-1]}; `tieout diff {name} --period {day}` says what changed"
+    return told
 
 
 def _waterfalls(

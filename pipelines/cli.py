@@ -20,6 +20,7 @@ COMMANDS = {
     ),
     "statement": Lazy("tieout.cli.statements:statement", "Print completeness statements."),
     "breaks": Lazy("tieout.cli.statements:breaks", "List breaks with their explanations."),
+    "diff": Lazy("tieout.cli.diff:diff", "Say what changed in a statement since, and why."),
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
     "trace": Lazy("tieout.cli.trace:trace", "Where an invoice or payment is, across systems."),
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),

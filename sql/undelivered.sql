@@ -19,6 +19,9 @@ WITH delivery AS (
 
 SELECT
     side,
+    feed,
+    ref,
+    extract_sha256,
     coalesce(entity, '*') AS entity,
     coalesce(currency, 'XXX') AS currency,
     received_on AS period,

@@ -42,7 +42,7 @@ class Lock:
 
 
 def locks(register: Register) -> list[Lock]:
-    """Every lock that holds, by entity and month."""
+    """Every lock that holds, by entity and month; of a register of the past, that held then."""
     query = (
         sa.select(
             period_lock.c.entity,
@@ -53,7 +53,7 @@ def locks(register: Register) -> list[Lock]:
             close_package.c.body,
         )
         .join_from(period_lock, close_package)
-        .where(period_lock.c.released_at.is_(None))
+        .where(_held(register.moment))
         .order_by(period_lock.c.entity, period_lock.c.month)
     )
     with register.reading() as connection:
@@ -76,6 +76,13 @@ def releases(register: Register) -> int:
     query = sa.select(sa.func.count()).where(period_lock.c.released_at.is_not(None))
     with register.reading() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def _held(moment: datetime | None) -> sa.ColumnElement[bool]:
+    if moment is None:
+        return period_lock.c.released_at.is_(None)
+    released = period_lock.c.released_at
+    return sa.and_(period_lock.c.locked_at <= moment, sa.or_(released.is_(None), released > moment))
 
 
 def as_json(versions: Mapping[Place, int]) -> dict[str, dict[str, int]]:

@@ -47,7 +47,7 @@ def find(workplace: Workplace, ref: str) -> LookupResult:
     from the row of that id (`<id>:fee`). Sorted by day, feed and line; at most MOST_LINES of each,
     and MOST_MATCHED of one match.
     """
-    asked, count = _lines(workplace, _carries(ref), "asked")
+    asked, count = _lines(workplace, carries(ref), "asked")
     outcomes, joined_to = _outcomes(workplace, asked)
     known = {(one.feed, one.line_id) for one in asked}
     others: set[Name] = set()
@@ -76,7 +76,7 @@ def carriers_of(workplace: Workplace, ref: str) -> list[tuple[str, str, date]]:
     found: list[tuple[str, str, date]] = []
     for feed in workplace.settings.feeds:
         if paths := _paths(workplace, f"lines/{feed}"):
-            condition = _carries(ref)(format_of(workplace.settings, feed).kind)
+            condition = carries(ref)(format_of(workplace.settings, feed).kind)
             rows = pl.scan_parquet(paths).filter(condition).select("feed", "line_id", "period")
             found += rows.unique().sort(pl.all()).collect(engine="streaming").rows()
     return found
@@ -86,7 +86,9 @@ def _place(one: FoundLine) -> Place:
     return one.feed, one.extract_sha256, one.row_number, one.line_id
 
 
-def _carries(ref: str) -> Condition:
+def carries(ref: str) -> Condition:
+    """Whether a line of a kind carries a reference: its id, one of its references, its row's id."""
+
     def condition(kind: Kind) -> pl.Expr:
         names = [c for c in columns(kind) if c in _OWN_REFS or c.endswith("_ref")]
         same = pl.any_horizontal(pl.col(c) == ref for c in names)

@@ -122,24 +122,35 @@ def reading(
 
     `as_received`: lines count where they belong, as if no month were locked.
     """
+    with session(workplace.store.root, workplace.settings.limits) as engine:
+        yield engine, show(engine, workplace, name, periods, as_received=as_received)
+
+
+def show(
+    engine: Engine,
+    workplace: Workplace,
+    name: str,
+    periods: Sequence[Period],
+    *,
+    as_received: bool = False,
+) -> Through:
+    """Make the views of `reading` in a session; those of another moment are replaced."""
     base = base_of(workplace, name)
     reconciliation = workplace.settings.reconciliations[base]
     chain = base != name
-    with session(workplace.store.root, workplace.settings.limits) as engine:
-        engine.frame("period_asked", asked(periods))
-        fine = "usage" in side_kinds(workplace, base).values()
-        engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
-        sides: tuple[SideName, ...] = ("source",) if chain else SIDES
-        stages: tuple[Stage, ...] = ("lines", "duplicates", "quarantine", "deliveries")
-        known = {
-            stage: _publications(workplace, reconciliation, stage, periods, sides)
-            for stage in stages
-        }
-        tables = {t for s in sides for g in stages for t in side_tables(reconciliation, s, g)}
-        late = moved(workplace, () if as_received else tables)
-        show_known(engine, workplace, base, "known_line", known["lines"], late)
-        _show_figures(engine, workplace, base, known, late)
-        yield engine, delivered_through(workplace, name)
+    engine.frame("period_asked", asked(periods))
+    fine = "usage" in side_kinds(workplace, base).values()
+    engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
+    sides: tuple[SideName, ...] = ("source",) if chain else SIDES
+    stages: tuple[Stage, ...] = ("lines", "duplicates", "quarantine", "deliveries")
+    known = {
+        stage: _publications(workplace, reconciliation, stage, periods, sides) for stage in stages
+    }
+    tables = {t for s in sides for g in stages for t in side_tables(reconciliation, s, g)}
+    late = moved(workplace, () if as_received else tables)
+    show_known(engine, workplace, base, "known_line", known["lines"], late)
+    _show_figures(engine, workplace, base, known, late)
+    return delivered_through(workplace, name)
 
 
 def asked(periods: Sequence[Period]) -> pl.DataFrame:

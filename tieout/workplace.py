@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,6 +47,14 @@ class Workplace:
         if settings.register_url is not None:
             url = located(database_url(settings.register_url), settings.base)
         return cls(settings, Register.open(url), Store(home / "store"), home)
+
+    def known_at(self, moment: datetime) -> Workplace:
+        """The same place with the register as it was known at a past moment, read only.
+
+        The configuration is that of now. Raises RequestError for a moment without a zone or one
+        that has not been yet.
+        """
+        return replace(self, register=self.register.known_at(moment))
 
     def close(self) -> None:
         """Give the register's connections back."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import getpass
+import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,8 @@ class Places:
 
     config: Path
     home: Path
+    known_at: datetime | None = None
+    """The past moment that is asked about; None for what is known now."""
 
     def open(self) -> Workplace:
         """The workplace; use it in a `with`. Raises ConfigurationError or TieoutError."""
@@ -98,6 +101,47 @@ class PeriodType(click.ParamType[Period]):
 PERIOD = PeriodType()
 
 
+class MomentType(click.ParamType[datetime]):
+    """A moment on the command line, in UTC or with an offset; a date is its beginning in UTC."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read `2026-11-05T00:00Z` or `2026-11-05`; anything else is a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(value)):
+                return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment; write 2026-11-05T00:00Z or a date", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; add Z for UTC, or an offset", param, ctx)
+        return moment.astimezone(UTC)
+
+
+MOMENT = MomentType()
+
+
+def as_known_at(command: F) -> F:
+    """Add --as-known-at to a command that reads; it stands below `located`."""
+
+    @click.option(
+        "--as-known-at",
+        "moment",
+        type=MOMENT,
+        help="As it was known then: 2026-11-05T00:00Z, or a date (its beginning, in UTC).",
+    )
+    @functools.wraps(command)
+    def with_moment(places: Places, moment: datetime | None, **arguments: Any) -> Any:
+        return command(places=replace(places, known_at=moment), **arguments)
+
+    return with_moment  # type: ignore[return-value]
+
+
 def examples(*lines: str) -> str:
     """The end of a command's help: how it is used."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
@@ -134,6 +178,11 @@ def write(content: str | bytes, output: Path | None) -> None:
             f"cannot write {output}: {problem.strerror}", "name another file with --output"
         ) from None
     say(f"wrote {output} ({len(data):,} bytes)")
+
+
+def headed(content: str, heading: str | None) -> str:
+    """Text or Markdown below what is said of the moment it is known at, where one was asked for."""
+    return content if heading is None else f"{heading}\n\n{content}"
 
 
 def user_name() -> str:
@@ -173,7 +222,8 @@ def nothing_known(workplace: Workplace, names: Iterable[str], period: Period) ->
 def read_home(places: Places) -> Workplace:
     """The workplace for a command that only reads: a home nobody has run in yet is an error.
 
-    Raises TieoutError, so that a mistyped --home never becomes an empty folder.
+    It is as known at the moment asked for. Raises TieoutError, so that a mistyped --home never
+    becomes an empty folder, and RequestError for a moment that has not been yet.
     """
     settings = places.settings()
     if settings.register_url is None and not (places.home / "register.db").exists():
@@ -181,7 +231,14 @@ def read_home(places: Places) -> Workplace:
             f"nothing has been run in {places.home} yet",
             "run `tieout run --from ... --to ...` first, or name another folder with --home",
         )
-    return places.open()
+    workplace = places.open()
+    if places.known_at is None:
+        return workplace
+    try:
+        return workplace.known_at(places.known_at)
+    except TieoutError:
+        workplace.close()
+        raise
 
 
 def is_terminal() -> bool:

@@ -9,7 +9,9 @@ import click
 from tieout.cli.common import (
     PERIOD,
     Places,
+    as_known_at,
     examples,
+    headed,
     located,
     nothing_known,
     read_home,
@@ -17,6 +19,8 @@ from tieout.cli.common import (
     write,
 )
 from tieout.errors import RequestError
+from tieout.known import as_json as known_json
+from tieout.known import heading as known_heading
 from tieout.lookup import carriers_of
 from tieout.periods import Period
 from tieout.render import waterfall as rendering
@@ -35,6 +39,7 @@ from tieout.workplace import Workplace
 @click.option("--period", type=PERIOD, help="A month or a day, for a whole reconciliation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @located
+@as_known_at
 def explain(places: Places, what: str, period: Period | None, as_json: bool) -> None:
     """Explain WHAT to zero: a reconciliation with --period, or a batch, invoice, payment or line.
 
@@ -44,14 +49,17 @@ def explain(places: Places, what: str, period: Period | None, as_json: bool) -> 
     """
     with read_home(places) as workplace:
         found = _found(workplace, what, period)
+        names = list(dict.fromkeys(one.reconciliation for one in found))
+        heading, known = known_heading(workplace, names), known_json(workplace)
         if not found and period is not None:
             say(nothing_known(workplace, [what], period))
         elif not found:
             say(f"No reconciliation has a line of {what!r}; try `tieout line {what}`.")
     if as_json:
-        write(json.dumps([one.as_json() for one in found], indent=2) + "\n", None)
+        told = [{**known, **one.as_json()} for one in found]
+        write(json.dumps(told, indent=2) + "\n", None)
     elif found:
-        write(rendering.text(found), None)
+        write(headed(rendering.text(found), heading), None)
 
 
 def _found(workplace: Workplace, what: str, period: Period | None) -> list[Waterfall]:

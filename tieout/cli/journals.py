@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,7 +10,9 @@ import click
 from tieout.cli.common import (
     PERIOD,
     Places,
+    as_known_at,
     examples,
+    headed,
     located,
     nothing_known,
     pick,
@@ -18,12 +21,15 @@ from tieout.cli.common import (
     write,
 )
 from tieout.errors import RequestError
+from tieout.journals.model import Proposals
 from tieout.journals.propose import proposals
+from tieout.known import as_json as known_json
+from tieout.known import heading as known_heading
 from tieout.periods import Period
 from tieout.render import journals as rendering
 from tieout.statement import statements
 
-_FORMS = {".csv": rendering.as_csv, ".json": rendering.as_json}
+_FORMS = {".csv": "csv", ".json": "json"}
 
 
 @click.command(
@@ -43,6 +49,7 @@ _FORMS = {".csv": rendering.as_csv, ".json": rendering.as_json}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @located
+@as_known_at
 def journals(
     places: Places,
     period: Period,
@@ -57,10 +64,10 @@ def journals(
     proposed, so that an import that refuses an id it has books nothing twice. Breaks without a
     proposal are counted below the journals, with the reason.
     """
-    form = rendering.as_json if as_json else None
+    form = "json" if as_json else None
     if output is not None:
         form = _FORMS.get(output.suffix.lower())
-        if form is None or (as_json and form is not rendering.as_json):
+        if form is None or (as_json and form != "json"):
             raise RequestError(
                 f"{output.name!r} does not say which format is wanted",
                 "name a file that ends in .csv or .json (with --json in .json)",
@@ -71,15 +78,28 @@ def journals(
         if entity is not None:
             pick(entity, workplace.settings.entities, "entity")
         found = proposals(workplace, period, reconciliation=reconciliation, entity=entity)
+        names = [reconciliation] if reconciliation else [*workplace.settings.reconciliations]
+        heading, known = known_heading(workplace, names), known_json(workplace)
         if not found.breaks and not found.journals:
-            names = [reconciliation] if reconciliation else [*workplace.settings.reconciliations]
-            known = any(statements(workplace, name, period) for name in names)
+            there = any(statements(workplace, name, period) for name in names)
             nothing = nothing_known(workplace, names, period)
-            say(f"There is nothing to correct in {period}." if known else nothing)
+            none = f"There is nothing to correct in {period}." if there else nothing
+            say(headed(none, heading))
+    _write(found, form, output, heading, known)
+
+
+def _write(
+    found: Proposals,
+    form: str | None,
+    output: Path | None,
+    heading: str | None,
+    known: Mapping[str, object],
+) -> None:
+    """Write proposals as text, CSV or JSON, with the moment they are known at, if one is asked."""
     if form is None:
         if found.breaks or found.journals:
-            write(rendering.text(found), None)
+            write(headed(rendering.text(found), heading), None)
         return
-    write(form(found), output)
+    write(rendering.as_json(found, known) if form == "json" else rendering.as_csv(found), output)
     if output is not None:
-        say(rendering.summary(found))
+        say(headed(rendering.summary(found), heading))

@@ -14,8 +14,20 @@ from uuid import uuid4
 import click
 import polars as pl
 
-from tieout.cli.common import Places, examples, located, pick, read_home, say, write
+from tieout.cli.common import (
+    Places,
+    as_known_at,
+    examples,
+    headed,
+    located,
+    pick,
+    read_home,
+    say,
+    write,
+)
 from tieout.cli.group import FAILED, Commands
+from tieout.known import as_json as known_json
+from tieout.known import heading as known_heading
 from tieout.lines.quarantine import listing, readmit
 from tieout.lines.quarantine import show as one_row
 from tieout.money import plain_amount
@@ -38,19 +50,21 @@ def quarantine() -> None:
 @click.option("--feed", help="Only this feed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array, an object a row.")
 @located
+@as_known_at
 def list_rows(places: Places, feed: str | None, as_json: bool) -> None:
     """List refused rows with their reasons."""
     with read_home(places) as workplace:
         pick(feed, sorted(workplace.settings.feeds), "feed")
         found = listing(workplace, feed)
+        heading, known = known_heading(workplace, ()), known_json(workplace)
     if as_json:
-        rows = [_json(row) for row in found.iter_rows(named=True)]
+        rows = [{**known, **_json(row)} for row in found.iter_rows(named=True)]
         write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", None)
         return
     if not found.height:
-        say("Nothing is in quarantine.")
+        say(headed("Nothing is in quarantine.", heading))
         return
-    write("\n".join(_page(found)) + "\n", None)
+    write(headed("\n".join(_page(found)) + "\n", heading), None)
 
 
 @quarantine.command("show", epilog=examples("tieout quarantine show adyen 3f2a91 17"))

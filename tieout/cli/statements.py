@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 import click
 
 from tieout.breaks import breaks as breaks_of
+from tieout.changes.diff import last_change
 from tieout.cli.common import (
     PERIOD,
     Places,
+    as_known_at,
     examples,
+    headed,
     is_terminal,
     located,
     nothing_known,
@@ -23,16 +27,22 @@ from tieout.cli.common import (
     write,
 )
 from tieout.errors import RequestError
+from tieout.known import as_json as known_json
+from tieout.known import heading as known_heading
+from tieout.known import moment_text
 from tieout.model import ALL_ENTITIES, BREAK_CLASSES, Break, Statement
 from tieout.periods import Period
 from tieout.render import breaks as breaks_rendering
 from tieout.render import html, markdown, report, text, workbook
-from tieout.render.layout import count_of, pairs
+from tieout.render.changes import sentence
+from tieout.render.layout import count_of, pairs, printable
 from tieout.statement import statements, statements_of
 from tieout.waterfall import Waterfall, has_waterfalls, of_period
 from tieout.workplace import Workplace
 
 FORMATS = ("text", "json", "markdown", "html", "xlsx")
+_HEADED = ("text", "markdown")
+"""Formats that say at their beginning as of when they are known, where that was asked for."""
 _BY_SUFFIX = {
     ".txt": "text",
     ".json": "json",
@@ -68,6 +78,7 @@ class _Asked:
         "tieout statement --period 2026-10",
         "tieout statement settlement_to_ledger --period 2026-10-15 --entity US01",
         "tieout statement --period 2026-10 --output october.html",
+        "tieout statement --period 2026-10 --as-known-at 2026-11-05T00:00Z",
     )
 )
 @click.argument("name", required=False)
@@ -79,6 +90,7 @@ class _Asked:
 @click.option("--entity", help="Only this entity.")
 @click.option("--currency", help="Only this currency.")
 @located
+@as_known_at
 def statement(
     places: Places,
     name: str | None,
@@ -106,10 +118,15 @@ def statement(
             for one in statements(workplace, each, period)
             if asked.wants(one)
         ]
+        heading = known_heading(workplace, asked.names)
         if not found:
-            say(nothing_known(workplace, asked.names, period))
+            say(headed(nothing_known(workplace, asked.names, period), heading))
+        elif heading is not None and form not in _HEADED:
+            say(heading)
         if found or form == "json":
-            write(_render(workplace, asked, found, form), output)
+            content = _render(workplace, asked, found, form)
+            inside = form in _HEADED and isinstance(content, str)
+            write(headed(content, heading) if inside else content, output)  # type: ignore[arg-type]
 
 
 @click.command(
@@ -132,6 +149,7 @@ def statement(
 @click.option("--entity", help="Only this entity.")
 @click.option("--currency", help="Only this currency.")
 @located
+@as_known_at
 def breaks(
     places: Places,
     name: str | None,
@@ -153,15 +171,18 @@ def breaks(
     with read_home(places) as workplace:
         asked = _asked(workplace, name, period, entity, currency)
         found = _breaks(workplace, asked, break_class)
+        heading, known = known_heading(workplace, asked.names), known_json(workplace)
         if not found:
-            say(_why_no_breaks(workplace, asked, break_class))
+            say(headed(_why_no_breaks(workplace, asked, break_class), heading))
+        elif heading is not None and form != "text":
+            say(heading)
     renderers = {
-        "text": _breaks_text,
-        "json": breaks_rendering.as_json,
-        "csv": breaks_rendering.as_csv,
+        "text": lambda: headed(_breaks_text(found), heading),
+        "json": lambda: breaks_rendering.as_json(found, known),
+        "csv": lambda: breaks_rendering.as_csv(found),
     }
     if found or form != "text":
-        write(renderers[form](found), output)
+        write(renderers[form](), output)
 
 
 def _form_of(output: Path | None, allowed: Sequence[str]) -> str:
@@ -198,14 +219,22 @@ def _breaks(workplace: Workplace, asked: _Asked, break_class: str | None = None)
 def _render(
     workplace: Workplace, asked: _Asked, found: Sequence[Statement], form: str
 ) -> str | bytes:
+    moment = workplace.register.moment
+    then = "" if moment is None else f", as known at {moment_text(moment)}"
     if form == "json":
-        return json.dumps([one.as_json() for one in found], indent=2, ensure_ascii=False) + "\n"
+        told = [{**known_json(workplace), **one.as_json()} for one in found]
+        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
     if form == "markdown":
         return markdown.statements(found)
     if form == "xlsx":
-        return workbook.workbook(found, _breaks(workplace, asked), _waterfalls(workplace, asked))
+        return workbook.workbook(
+            found,
+            _breaks(workplace, asked),
+            _waterfalls(workplace, asked),
+            title=f"Completeness statements{then}",
+        )
     if form == "html":
-        title = f"{workplace.settings.company}: completeness {asked.period}"
+        title = f"{workplace.settings.company}: completeness {asked.period}{then}"
         by_day = _by_day(workplace, asked) if asked.period.is_month else []
         return html.report(
             found,
@@ -214,10 +243,25 @@ def _render(
             by_day=by_day,
             waterfalls=_waterfalls(workplace, asked),
         )
-    shown = text.statements(found)
+    shown = text.statements(found) + _versions(workplace, asked)
     if len(pairs(found)) > 1:
         return f"{report.text(found)}\n{report.does_it_hold(found)}\n\n\n{shown}"
     return shown
+
+
+def _versions(workplace: Workplace, asked: _Asked) -> str:
+    """Which version of each statement this is, and what changed since the one before."""
+    told = [
+        f"{name}: {sentence(*last)}"
+        for name in asked.names
+        if (last := last_change(workplace, name, asked.period)) is not None
+    ]
+    lines = [
+        line
+        for one in told
+        for line in textwrap.wrap(printable(one), text.WIDTH, subsequent_indent="  ")
+    ]
+    return "".join(f"\n{line}" for line in lines) + "\n" if lines else ""
 
 
 def _waterfalls(workplace: Workplace, asked: _Asked) -> list[Waterfall]:

@@ -114,8 +114,8 @@ def show_known(
     for number, publications in enumerate(what.states):
         show_lines(engine, workplace, name, "one_state", publications)
         engine.run("state_line_first" if number == 0 else "state_line_next", state=number)
-    engine.run("moved_line")
-    still, shifted = engine.connection.view("still_line"), engine.connection.table("moved_line")
+    engine.run("shifted_line")
+    still, shifted = engine.connection.view("still_line"), engine.connection.table("shifted_line")
     still.union(shifted.select(*map(_quoted, still.columns))).create_view(view, replace=True)
 
 

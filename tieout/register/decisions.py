@@ -93,9 +93,16 @@ def record(
     return Decision(row["id"], moment, new)
 
 
-def recorded(connection: Connection, reconciliation: str | None) -> list[Decision]:
-    """Every decision of a reconciliation (None: of all), in order of their numbers."""
+def recorded(
+    connection: Connection, reconciliation: str | None, by: datetime | None = None
+) -> list[Decision]:
+    """Every decision of a reconciliation (None: of all), in order of their numbers.
+
+    `by` leaves out what was decided after that moment; so a decision taken back later stands.
+    """
     statement = sa.select(decision).order_by(decision.c.id)
+    if by is not None:
+        statement = statement.where(decision.c.decided_at <= by)
     if reconciliation is not None:
         statement = statement.where(decision.c.reconciliation == reconciliation)
     return [_decision(row) for row in connection.execute(statement).mappings()]

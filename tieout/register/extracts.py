@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,19 +47,29 @@ def record(connection: Connection, taken: TakenExtract) -> bool:
 
 
 def known(
-    connection: Connection, feed: str, windows: Sequence[str] | None, current: bool
+    connection: Connection,
+    feed: str,
+    windows: Sequence[str] | None,
+    current: bool,
+    by: datetime | None = None,
 ) -> list[TakenExtract]:
-    """Deliveries of a feed by window, name and version; `current` leaves the replaced ones out."""
+    """Deliveries of a feed by window, name and version; `current` leaves the replaced ones out.
+
+    `by` leaves out what was taken in after that moment.
+    """
     statement = sa.select(extract).where(extract.c.feed == feed)
+    if by is not None:
+        statement = statement.where(extract.c.taken_at <= by)
     if current:
         later = extract.alias("later")
+        replaced = sa.exists().where(
+            later.c.feed == extract.c.feed,
+            later.c.window_key == extract.c.window_key,
+            later.c.name == extract.c.name,
+            later.c.version > extract.c.version,
+        )
         statement = statement.where(
-            ~sa.exists().where(
-                later.c.feed == extract.c.feed,
-                later.c.window_key == extract.c.window_key,
-                later.c.name == extract.c.name,
-                later.c.version > extract.c.version,
-            )
+            ~(replaced if by is None else replaced.where(later.c.taken_at <= by))
         )
     if windows is None:
         rows = list(connection.execute(statement).mappings())

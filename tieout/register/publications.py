@@ -169,6 +169,29 @@ def versions(connection: Connection, wanted: Mapping[Key, int]) -> list[Publicat
     return sorted(found, key=lambda p: (p.table, p.partition))
 
 
+def history(
+    connection: Connection, table: str, partitions: Sequence[str] | None
+) -> list[Publication]:
+    """Every version of partitions (None: of all), by moment, then by partition."""
+    statement = sa.select(publication).where(publication.c.table_name == table)
+    wanted = [statement]
+    if partitions is not None:
+        some_of = chunks(sorted(set(partitions)))
+        wanted = [statement.where(publication.c.partition.in_(some)) for some in some_of]
+    found = [_publication(row) for one in wanted for row in connection.execute(one).mappings()]
+    return sorted(found, key=lambda p: (p.published_at, p.partition, p.version))
+
+
+def tables(connection: Connection, prefix: str, as_of: datetime | None) -> list[str]:
+    """Names of the published tables that start with a prefix, sorted; as of a moment or now."""
+    names = head.c.table_name if as_of is None else publication.c.table_name
+    start = sa.func.substr(names, 1, len(prefix))
+    statement = sa.select(names).where(start == prefix).distinct()
+    if as_of is not None:
+        statement = statement.where(publication.c.published_at <= as_of)
+    return sorted(connection.execute(statement).scalars())
+
+
 def _as_of(statement: sa.Select[Any], as_of: datetime) -> sa.Select[Any]:
     """Keep the last version published by then; `later` looks for one that replaced it by then."""
     later = publication.alias("later")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
 from tieout.connections import shown
-from tieout.errors import TieoutError
+from tieout.errors import RequestError, TieoutError
 from tieout.register import database, decisions, extracts, publications
 from tieout.register.decisions import Decision, NewDecision
 from tieout.register.records import (
@@ -25,7 +25,7 @@ from tieout.register.records import (
     checked_key,
     checked_table,
 )
-from tieout.register.schema import consumption, head, note
+from tieout.register.schema import consumption, note
 from tieout.register.statements import chunks, upsert
 
 
@@ -70,6 +70,30 @@ class Register:
 
     def __repr__(self) -> str:
         return f"Register({shown(self._readers.url)!r})"
+
+    @property
+    def moment(self) -> datetime | None:
+        """The past moment that reads are as of; None for what is known now."""
+        return None
+
+    def known_at(self, moment: datetime) -> Register:
+        """The same database as it was known at a past moment, read only; UTC.
+
+        The last second may still change. Raises RequestError for a moment without a zone or one
+        that has not been yet.
+        """
+        from tieout.register.past import PastRegister  # it is a register itself
+
+        if moment.tzinfo is None:
+            raise RequestError(f"{moment} has no time zone", "give the moment in UTC")
+        with self.reading() as connection:
+            current = now(connection)
+        if moment > current:
+            raise RequestError(
+                f"{moment.isoformat()} has not been yet; it is {current:%Y-%m-%d %H:%M:%S} UTC",
+                "give a past moment",
+            )
+        return PastRegister(self._readers, moment.astimezone(UTC))
 
     # Publications
 
@@ -156,12 +180,16 @@ class Register:
         with self.reading() as connection:
             return publications.versions(connection, wanted)
 
+    def history(self, table: str, partitions: Sequence[str] | None = None) -> list[Publication]:
+        """Every version of partitions (None: of all), by moment, then by partition."""
+        checked_table(table)
+        with self.reading() as connection:
+            return publications.history(connection, table, partitions)
+
     def tables(self, prefix: str = "") -> list[str]:
         """Names of the published tables that start with a prefix, sorted."""
-        start = sa.func.substr(head.c.table_name, 1, len(prefix))
-        statement = sa.select(head.c.table_name).where(start == prefix).distinct()
         with self.reading() as connection:
-            return sorted(connection.execute(statement).scalars())
+            return publications.tables(connection, prefix, None)
 
     def consumed(self, consumer: str) -> dict[tuple[str, str], int]:
         """The version of each (table, partition) that a consumer has worked in."""

@@ -13,7 +13,7 @@ import io
 import json
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -128,9 +128,10 @@ def text(given: Sequence[Break]) -> str:
     return "\n".join([*shown, *(_group(headings[key], groups[key]) for key in order)])
 
 
-def as_json(given: Sequence[Break]) -> str:
-    """One JSON array, an object for each break."""
-    return json.dumps([one.as_json() for one in given], indent=2, ensure_ascii=False) + "\n"
+def as_json(given: Sequence[Break], known: Mapping[str, object] | None = None) -> str:
+    """One JSON array, an object for each break; `known` is said in each (tieout.known.as_json)."""
+    told = [{**(known or {}), **one.as_json()} for one in given]
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_csv(given: Sequence[Break]) -> str:

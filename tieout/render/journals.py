@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tieout.journals.model import RESIDUAL, Counted, Journal, JournalLine, Proposals, breaks_in
 from tieout.money import plain_amount, text_amount
@@ -38,9 +38,9 @@ _WIDTH = 100
 _INDENT = "    "
 
 
-def as_json(given: Proposals) -> str:
-    """One JSON object: counts, journals, and what is not proposed."""
-    return json.dumps(given.as_json(), indent=2, ensure_ascii=False) + "\n"
+def as_json(given: Proposals, known: Mapping[str, object] | None = None) -> str:
+    """One JSON object: counts, journals, and what is not proposed; `known` is said first."""
+    return json.dumps({**(known or {}), **given.as_json()}, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_csv(given: Proposals) -> str:

@@ -43,11 +43,15 @@ Value = str | int | Decimal | date | None
 
 
 def workbook(
-    given: Sequence[Statement], breaks: Sequence[Break], waterfalls: Sequence[Waterfall] = ()
+    given: Sequence[Statement],
+    breaks: Sequence[Break],
+    waterfalls: Sequence[Waterfall] = (),
+    *,
+    title: str = "Completeness statements",
 ) -> bytes:
     """The whole workbook as bytes of an xlsx file; breaks the largest first, at most 100,000.
 
-    The sheet of waterfalls is there where any are given.
+    The sheet of waterfalls is there where any are given; `title` is a property of the file.
     """
     out = io.BytesIO()
     options = {
@@ -57,7 +61,7 @@ def workbook(
         "strings_to_numbers": False,
     }
     with xlsxwriter.Workbook(out, options) as book:
-        book.set_properties({"created": _CREATED, "title": "Completeness statements"})
+        book.set_properties({"created": _CREATED, "title": title})
         sheets = _Sheets(book)
         _summary(sheets, given)
         _statements(sheets, given)

@@ -1,0 +1,1 @@
+"""What changed in a statement between two moments, and why."""
