@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
-from duckdb import ColumnExpression
+from duckdb import ColumnExpression, ConstantExpression
 
 from tieout.changes.causes import Causes, Row
 from tieout.changes.model import (
@@ -28,6 +28,7 @@ from tieout.changes.versions import Version, versions
 from tieout.engine.duck import Engine, session
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
+from tieout.locks import locks
 from tieout.model import ANSWERS, OPEN_ITEM_ROWS, STATEMENT_ROWS, Figure, Statement
 from tieout.periods import Period
 from tieout.register.records import Publication
@@ -67,8 +68,9 @@ def diff(
     """
     then, now = (workplace.known_at(one.moment) for one in (before, after))
     with session(workplace.store.root, workplace.settings.limits) as engine:
-        through_then, failing_then = _show(engine, then, name, period, "counted_before")
-        through_now, failing_now = _show(engine, now, name, period, "counted_after")
+        locked = _locked(now, period)
+        through_then, failing_then = _show(engine, then, name, period, "counted_before", locked)
+        through_now, failing_now = _show(engine, now, name, period, "counted_after", locked)
         _show_moved(engine, then, now, name)
         causes = Causes.between(then, now, name, (through_then, through_now))
         sums: Rows = defaultdict(Figure)
@@ -82,7 +84,10 @@ def diff(
                 _add_effects(sums, row)
                 if len(lines) < most:
                     lines.append(one)
-    made = [_rows(statements(place, name, period)) for place in (then, now)]
+    made = [
+        _rows([one for one in statements(place, name, period) if one.entity not in locked])
+        for place in (then, now)
+    ]
     return Diff(
         name,
         period,
@@ -92,7 +97,15 @@ def diff(
         tuple(lines),
         tuple(_deliveries(failing_then, failing_now, causes)),
         dict(counted.most_common()),
+        tuple(locked),
     )
+
+
+def _locked(workplace: Workplace, period: Period) -> list[str]:
+    """Entities for which the period is locked: nothing of it changes, see tieout.restatement."""
+    held = locks(workplace.register)
+    inside = (o for o in held if o.month.first <= period.first and period.last <= o.month.last)
+    return sorted({one.entity for one in inside})
 
 
 def last_change(
@@ -111,12 +124,20 @@ def last_change(
 
 
 def _show(
-    engine: Engine, workplace: Workplace, name: str, period: Period, table: str
+    engine: Engine,
+    workplace: Workplace,
+    name: str,
+    period: Period,
+    table: str,
+    locked: Sequence[str],
 ) -> tuple[Through, pl.DataFrame]:
     """Keep what counts at a moment as a table; how far it was delivered, and what fails of it."""
     through = show(engine, workplace, name, [period])
     engine.run("counted_line", **through.parameters())
-    engine.connection.table("counted_line").create(table)
+    counted = engine.connection.table("counted_line")
+    if locked:
+        counted = counted.filter(~ColumnExpression("entity").isin(*map(ConstantExpression, locked)))
+    counted.create(table)
     return through, engine.table("delivery_breaks")
 
 

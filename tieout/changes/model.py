@@ -183,7 +183,8 @@ class Happened:
 class Diff:
     """What changed in the statements of a period between two of its versions or moments.
 
-    `lines` are the largest changes; `counted` counts all of them by what happened and why.
+    `lines` are the largest changes; `counted` counts all of them by what happened and why. `locked`
+    are entities for which the period is locked: what came since is in no row of it.
     """
 
     reconciliation: str
@@ -194,6 +195,7 @@ class Diff:
     lines: tuple[LineChange, ...]
     deliveries: tuple[DeliveryChange, ...]
     counted: Mapping[Happened, int]
+    locked: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -213,6 +215,7 @@ class Diff:
             "from": self.before.as_json(),
             "to": self.after.as_json(),
             "holds": self.holds,
+            "locked": list(self.locked),
             "rows": [one.as_json() for one in self.rows],
             "summary": [
                 {

@@ -36,6 +36,8 @@ def text(one: Diff) -> str:
         one.rows, lambda r: (r.entity, r.currency, r.side)
     ):
         lines += [printable(f"{entity_text(entity)}, {currency}, {side}"), *_table(list(some)), ""]
+    for entity in one.locked:
+        lines += [f"{entity} is locked: what came since is in `tieout restatement`.", ""]
     if not one.rows:
         lines += ["The statement says what it said.", ""]
     lines += [*_why(one), *_rest(one)]
