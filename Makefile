@@ -32,6 +32,7 @@ dev: $(RUNTIME)  ## the Dagster UI on 127.0.0.1:3000
 .PHONY: test
 test: $(DEV)  ## all tests
 	@sh tests/browser/install.sh
+	@sh tests/openssh.sh
 	@# What waits for real processes goes first, so that neither worker is left with it at the end.
 	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder \
 	  tests/integration tests/faults tests/browser tests/unit

@@ -67,6 +67,18 @@ def component() -> Callable[..., ModuleType]:
     return find
 
 
+@pytest.fixture(scope="session")
+def ssh_keygen() -> str:
+    """The system's ssh-keygen, or skip with how to install it (in CI: fail)."""
+    found = shutil.which("ssh-keygen")
+    if found is None:
+        reason = "ssh-keygen is missing; install it (Debian: apt-get install openssh-client)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
 _GUARD = """
 import os, shutil, signal, sys
 sys.stdin.read()  # until the tests have ended, or were killed

@@ -84,11 +84,11 @@ class Office:
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory, component: object) -> Path:
+def keys(tmp_path_factory: pytest.TempPathFactory, ssh_keygen: str) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     signers = []
     for name in [*PEOPLE, "nobody"]:
-        made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
+        made = [ssh_keygen, "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
         subprocess.run(made, check=True, timeout=30)
         if name != "nobody":
             signers.append(f"{name} {(folder / f'{name}.pub').read_text()}")

@@ -99,13 +99,12 @@ def test_locks_are_those_that_held_then(register: Register) -> None:
     with register.writing() as connection:
         versions = {"lines/psp": {"2026-10-05": 1}}
         package = {"sha256": "a" * 64, "entity": "A", "month": "2026-10", "body": "{}"}
-        connection.execute(
-            sa.insert(close_package).values(**package, versions=versions, made_at=before)
-        )
+        connection.execute(sa.insert(close_package).values(**package, made_at=before))
         act = {"entity": "A", "month": "2026-10", "who": "ann", "proven_by": "ssh"}
         for action in ("approve", "reopen"):
             connection.execute(sa.insert(close_action).values(**act, action=action, done_at=before))
         lock = {"entity": "A", "month": "2026-10", "package_sha256": "a" * 64, "locked_by": 1}
+        lock |= {"versions": versions}
         connection.execute(sa.insert(period_lock).values(**lock, locked_at=moment_of(register)))
     locked = moment_of(register)
     with register.writing() as connection:
