@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -15,22 +13,19 @@ import polars as pl
 from assets.partitions import partitions
 from checks.findings import Check, Finding, Findings, Severity, checks_of
 from checks.locked import correcting
-from checks.published import WINDOW, scan_windows
+from checks.rolling import roll_forward
 from checks.scope import DAY, lines_in_scope, published_outcomes
+from checks.stated import NEVER, Statement, named, published, read_figure, told_figure
 from tieout.model import Figure
-from tieout.money import FINE_AMOUNT, text_amount
+from tieout.money import FINE_AMOUNT
 from tieout.periods import Period
 from tieout.render.waterfall import table, unexplained_text
 from tieout.settings import Settings
-from tieout.statement import STATEMENTS
 from tieout.waterfall import Waterfall, of_periods
 from tieout.workplace import Workplace
 
-Statement = Mapping[str, Any]
-"""A statement as it lies in the file: Statement.as_json()."""
 _Key = tuple[str, str, str, str]
 """Day, side, entity, currency."""
-_NEVER = "no statement of this day is published"
 _MOST_SHOWN = 5
 """Waterfalls shown beside a finding; those that do not come to zero go first."""
 _EQUATIONS = (
@@ -45,8 +40,11 @@ def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
     def conservation(workplace: Workplace, days: Sequence[str]) -> Findings:
         return _conservation(workplace, name, days)
 
+    def rolls_forward(workplace: Workplace, days: Sequence[str]) -> Findings:
+        return roll_forward(workplace, name, days)
+
     def completeness(workplace: Workplace, days: Sequence[str]) -> Findings:
-        found = _published(workplace, name, days)
+        found = published(workplace, name, days)
         return {day: _completeness(found[day]) for day in days}
 
     def explained(workplace: Workplace, days: Sequence[str]) -> Findings:
@@ -80,6 +78,13 @@ def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
                 conservation,
             ),
             Check(
+                "rolls_forward",
+                "What is open at the beginning of a day is what was open at the end of the day "
+                "before, as published or signed; opening + new - cleared = closing; the ages add "
+                "up to closing.",
+                rolls_forward,
+            ),
+            Check(
                 "completeness",
                 "Passes when every line is explained and none is a break. Breaks fail it as a "
                 "warning: they are explained and wait for a person. Anything unexplained is an "
@@ -90,23 +95,9 @@ def statement_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
     )
 
 
-def _published(
-    workplace: Workplace, name: str, days: Sequence[str]
-) -> dict[str, list[Statement] | None]:
-    """Statements of days as their files have them; None for a day never published."""
-    heads = workplace.register.heads(f"statements/{name}", days)
-    found: dict[str, list[Statement] | None] = {day: [] if day in heads else None for day in days}
-    rows = scan_windows(workplace, heads, STATEMENTS).select(WINDOW, "json").collect()
-    for day, text in rows.iter_rows():
-        statements = found[day]
-        assert statements is not None
-        statements.append(json.loads(text))
-    return found
-
-
 def _conservation(workplace: Workplace, name: str, days: Sequence[str]) -> Findings:
     counted = _accepted_again(workplace, name, days)
-    found = _published(workplace, name, days)
+    found = published(workplace, name, days)
     return {
         day: _adds_up(found[day], {key: f for key, f in counted.items() if key[0] == day})
         for day in days
@@ -115,7 +106,7 @@ def _conservation(workplace: Workplace, name: str, days: Sequence[str]) -> Findi
 
 def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) -> Finding:
     if given is None:
-        return Finding(False, _NEVER)
+        return Finding(False, NEVER)
     wrong: list[str] = []
     rest = {key: figure for key, figure in counted.items() if figure != Figure()}
     for one in given:
@@ -124,16 +115,18 @@ def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) 
             for part in parts:
                 difference -= _figure(one, part)
             if difference != Figure():
-                wrong.append(f"{_named(one)}: {whole} is off by {_told(difference, one)}")
+                wrong.append(f"{named(one)}: {whole} is off by {told_figure(difference, one)}")
         if "answers" in one:
-            given_answers = (_read(figure) for figure in one["answers"].values())
+            given_answers = (read_figure(figure) for figure in one["answers"].values())
             difference = _figure(one, "accepted") - sum(given_answers, Figure())
             if difference != Figure():
-                wrong.append(f"{_named(one)}: {_told(difference, one)} have no answer")
+                wrong.append(f"{named(one)}: {told_figure(difference, one)} have no answer")
         key = (one["period"], one["side"], one["entity"], one["currency"])
         difference = _figure(one, "accepted") - rest.pop(key, Figure())
         if difference != Figure():
-            wrong.append(f"{_named(one)}: the lines' own count differs by {_told(difference, one)}")
+            wrong.append(
+                f"{named(one)}: the lines' own count differs by {told_figure(difference, one)}"
+            )
     wrong += [f"{' '.join(k[1:])}: {f.count:,} lines, no statement" for k, f in rest.items()]
     lines = sum(_figure(one, "accepted").count for one in given)
     figures = {"accepted": lines, "counted again": sum(f.count for f in counted.values())}
@@ -143,7 +136,7 @@ def _adds_up(given: Sequence[Statement] | None, counted: Mapping[_Key, Figure]) 
 
 def _completeness(given: Sequence[Statement] | None) -> Finding:
     if given is None:
-        return Finding(False, _NEVER)
+        return Finding(False, NEVER)
     unexplained = [one for one in given if _figure(one, "unexplained") != Figure()]
     broken = [one for one in given if _figure(one, "breaks").count]
     figures = {
@@ -165,7 +158,7 @@ def _explained_to_zero(workplace: Workplace, name: str, days: Sequence[str]) -> 
     found = of_periods(workplace, name, list(periods.values()))
     stated = workplace.register.heads(f"statements/{name}", days)
     return {
-        day: _to_zero(found[period]) if day in stated else Finding(False, _NEVER)
+        day: _to_zero(found[period]) if day in stated else Finding(False, NEVER)
         for day, period in periods.items()
     }
 
@@ -215,20 +208,8 @@ def _accepted_again(workplace: Workplace, name: str, days: Sequence[str]) -> dic
 
 
 def _figure(one: Statement, row: str) -> Figure:
-    return _read(one["rows"][row])
-
-
-def _read(given: Mapping[str, Any]) -> Figure:
-    return Figure(given["count"], Decimal(given["amount"]))
-
-
-def _named(one: Statement) -> str:
-    return f"{one['side']} {one['entity']} {one['currency']}"
-
-
-def _told(figure: Figure, one: Statement) -> str:
-    return f"{figure.count:,} lines and {text_amount(figure.amount, one['currency'])}"
+    return read_figure(one["rows"][row])
 
 
 def _list_of(given: Sequence[Statement], row: str) -> str:
-    return "; ".join(f"{_named(one)}: {_told(_figure(one, row), one)}" for one in given)
+    return "; ".join(f"{named(one)}: {told_figure(_figure(one, row), one)}" for one in given)

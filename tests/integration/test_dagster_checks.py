@@ -318,7 +318,8 @@ def _statement(place: Workplace) -> Iterator[dict[str, dict[str, dict[str, objec
     def change(frame: pl.DataFrame) -> pl.DataFrame:
         texts = [json.loads(text) for text in frame["json"]]
         (source,) = (text for text in texts if text["side"] == "source")
-        source["rows"] |= holder["rows"]
+        for part, changed in holder.items():
+            source[part] |= changed
         return frame.with_columns(pl.Series("json", [json.dumps(text) for text in texts]))
 
     yield holder
@@ -359,10 +360,21 @@ def test_a_statement_that_adds_up_to_other_lines_fails_conservation(place: Workp
     assert "count differs" in found["conservation"].description
 
 
+def test_an_opening_that_is_not_the_closing_before_is_found(place: Workplace) -> None:
+    with _statement(place) as statement:
+        statement["open_items"] = {"opening": {"count": 1, "amount": "5.00"}}
+    found = checked(place, "statements/card_to_ledger")
+    assert red(found) == {"rolls_forward"}
+    told = found["rolls_forward"].description
+    assert "opening is not the closing before, by 1 lines and 5.00" in told
+    assert "the roll-forward is off by 1 lines and 5.00" in told
+
+
 def test_a_day_never_stated_is_not_green(place: Workplace) -> None:
     unknown = str(DAYS[-1] + timedelta(days=3))
     assert red(checked(place, "statements/card_to_ledger", unknown)) == {
         "conservation",
+        "rolls_forward",
         "completeness",
         "waterfall_explains_to_zero",
     }

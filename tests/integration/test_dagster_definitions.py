@@ -111,6 +111,7 @@ def test_every_check_has_its_assets_partitions(company: SmallCompany) -> None:
         "matches: consumption": 2,
         "matches: one_match": 2,
         "statements: conservation": 2,
+        "statements: rolls_forward": 2,
         "statements: completeness": 2,
         "statements: waterfall_explains_to_zero": 2,
     }

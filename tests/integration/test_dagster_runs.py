@@ -118,7 +118,7 @@ CHECKS = {
     "extracts": ["taken_in"],
     "lines": ["schema", "arrival", "control_totals", "conservation"],
     "matches": ["consumption", "one_match"],
-    "statements": ["conservation", "completeness", "waterfall_explains_to_zero"],
+    "statements": ["conservation", "rolls_forward", "completeness", "waterfall_explains_to_zero"],
 }
 
 
