@@ -1,7 +1,7 @@
 -- grain: one line, repeated or refused row, or sender's difference that counts in a statement
--- inputs: period_asked (one), outcome, known_line, removed_line, refused_row, undelivered,
---   late_figure;
---   $source_through, $target_through (last day delivered of a side)
+-- inputs: period_asked (one), day_compared (days that count at all), outcome, known_line,
+--   removed_line, refused_row, undelivered, late_figure; $source_through, $target_through (last day
+--   delivered)
 -- output: table counted_line; `figure` and `open_item` say in which rows it counts, `nth` tells
 --   deliveries of one line apart, the one that counts first
 CREATE OR REPLACE TEMP TABLE counted_line AS
@@ -47,6 +47,7 @@ WITH judged AS (
         outcome.answer
     FROM period_asked
     INNER JOIN outcome ON period_asked.last_day >= outcome.period
+    SEMI JOIN day_compared ON outcome.period = day_compared.period
     WHERE
         outcome.period >= period_asked.first_day
         OR (
@@ -76,6 +77,7 @@ claimed AS (
     FROM known_line
     SEMI JOIN period_asked
         ON known_line.counted_on BETWEEN period_asked.first_day AND period_asked.last_day
+    SEMI JOIN day_compared ON known_line.counted_on = day_compared.period
     WHERE known_line.in_scope
 ),
 
@@ -184,6 +186,7 @@ counted AS (
     FROM other
     SEMI JOIN period_asked
         ON other.period BETWEEN period_asked.first_day AND period_asked.last_day
+    SEMI JOIN day_compared ON other.period = day_compared.period
 )
 
 SELECT

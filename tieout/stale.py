@@ -36,7 +36,7 @@ def stale_days(workplace: Workplace, name: str) -> Stale:
     of all later days stale; a timing item may have become a break since.
     """
     register, outcomes = workplace.register, f"outcomes/{name}"
-    tables = [outcomes, *_input_tables(workplace.settings, name)]
+    tables = [outcomes, *input_tables(workplace.settings, name)]
     heads = {(t, key): head for t in tables for key, head in register.heads(t).items()}
     before = register.consumed(_consumer(name))
     dirty = [place for place, head in heads.items() if before.get(place) != head.version]
@@ -74,7 +74,8 @@ def _once(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _input_tables(settings: Settings, name: str) -> Iterator[str]:
+def input_tables(settings: Settings, name: str) -> Iterator[str]:
+    """Every table of the feeds of a reconciliation: lines and what stands beside them."""
     for feed in feeds_of(settings, name):
         for stage in _STAGES:
             yield f"{stage}/{feed}"

@@ -337,7 +337,11 @@ def test_the_history_of_a_line_has_a_row_for_each_change(office: Office) -> None
         ("2026-10-02.csv", 2, "10.39")  # below the heading
     }
     gone = json.loads(office("line", "P1002003.Settled.MP1002003", "--history", "--json"))
-    assert [one["there"] for one in gone if not one["line_id"].endswith(":fee")][-1] is False
+    there = [one["there"] for one in gone if one["line_id"] == "P1002003.Settled.MP1002003"]
+    assert there == [True, True, False]
+    # Its posting carries the reference, and stays; it has lost its counterpart.
+    posted = [one for one in gone if one["line_id"] == "L2026-10-02-3"]
+    assert [one["outcome"] for one in posted if one["outcome"]][:2] == ["matched", "open"]
     then = office.kept[3][0].isoformat()
     asked = ("line", "P1002003.Settled.MP1002003", "--history", "--as-known-at", then)
     assert "no longer delivered" not in office(*asked)

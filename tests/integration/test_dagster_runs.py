@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import sqlite3
 from collections import Counter, defaultdict
@@ -328,6 +329,9 @@ def test_a_late_line_restates_the_day_it_belongs_to(again: SmallCompany) -> None
     assert shown is not None
     assert shown.metadata["breaks"].value == 0
     assert shown.metadata["completeness"].value == 1.0
+    version = str(shown.metadata["version"].value)
+    assert re.search(r"^version \d+ \(.* UTC\); since version \d+: ", version), version
+    assert "2 ledger lines came with a new version of " in version
 
 
 def test_a_run_that_was_taken_over_publishes_nothing(again: SmallCompany) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ from tests.unit.test_chain_answers import DAYS as CHAIN_DAYS
 from tests.unit.test_chain_answers import LINKS, all_fates, follow, windows
 from tests.unit.test_stale import NAME, RECONCILIATIONS, posting, source
 from tests.unit.test_statement_received import beside
-from tests.worlds import World, examples, world
+from tests.worlds import World, examples, settings, world
 from tieout.changes.diff import diff
 from tieout.changes.model import Diff, RowChange
 from tieout.changes.versions import Version, versions
@@ -256,3 +257,28 @@ def test_refused_repeated_and_missing_rows_are_explained_too(seed: int) -> None:
     changes = {(one.what, one.change) for month in found for one in month.lines}
     assert {what for what, _ in changes} <= {"refused", "repeated", "not_in_file"}
     assert {change for _, change in changes} == {"came"}
+
+
+def test_time_that_passed_and_a_configuration_are_causes_too() -> None:
+    with world(RECONCILIATIONS) as small:
+        before, _ = work(small, {("psp", str(DAYS[0])): [source("a", DAYS[0])]})
+        delivered = {("erp", str(DAYS[0] + timedelta(days=n))): [] for n in range(9)}
+        passed, _ = work(small, delivered)
+        found = diff(small.workplace, NAME, month_of(DAYS[0]), before, passed)
+        (line,) = found.lines
+        assert found.holds
+        assert (line.was, line.now, line.cause.kind) == ("timing", "missing_in_target", "time")
+        assert (
+            line.cause.text
+            == f"the target side is delivered through {max(d for _, d in delivered)}"
+        )
+        wider = {NAME: RECONCILIATIONS[NAME] | {"timing_days": [-1, 30]}}
+        changed = World(replace(small.workplace, settings=settings(wider)))
+        changed.reconcile(NAME)
+        found = diff(changed.workplace, NAME, month_of(DAYS[0]), passed, Version(None, moment()))
+        (line,) = found.lines
+        assert (line.was, line.now, line.cause.kind) == (
+            "missing_in_target",
+            "timing",
+            "configuration",
+        )

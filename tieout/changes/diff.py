@@ -24,6 +24,7 @@ from tieout.changes.model import (
     LineChange,
     RowChange,
 )
+from tieout.changes.touched import touched_days
 from tieout.changes.versions import Version, versions
 from tieout.engine.duck import Engine, session
 from tieout.formats.catalogue import format_of
@@ -34,7 +35,7 @@ from tieout.periods import Period
 from tieout.register.records import Publication
 from tieout.stale import feeds_of
 from tieout.statement import statements
-from tieout.statement_inputs import Through, base_of, show
+from tieout.statement_inputs import base_of, delivered_through, show
 from tieout.workplace import Workplace
 
 MOST_LINES = 200
@@ -67,12 +68,15 @@ def diff(
     Both are made with the configuration of now. Raises RequestError for a moment that has not been.
     """
     then, now = (workplace.known_at(one.moment) for one in (before, after))
+    throughs = (delivered_through(then, name), delivered_through(now, name))
     with session(workplace.store.root, workplace.settings.limits) as engine:
         locked = _locked(now, period)
-        through_then, failing_then = _show(engine, then, name, period, "counted_before", locked)
-        through_now, failing_now = _show(engine, now, name, period, "counted_after", locked)
+        touched = touched_days(then, now, name, period, throughs)
+        engine.frame("day_compared", pl.DataFrame({"period": touched}, {"period": pl.Date}))
+        failing_then = _show(engine, then, name, period, "counted_before", locked)
+        failing_now = _show(engine, now, name, period, "counted_after", locked)
         _show_moved(engine, then, now, name)
-        causes = Causes.between(then, now, name, (through_then, through_now))
+        causes = Causes.between(then, now, name, throughs)
         sums: Rows = defaultdict(Figure)
         counted: Counter[Happened] = Counter()
         kinds = {feed: format_of(now.settings, feed).kind for feed in now.settings.feeds}
@@ -130,15 +134,15 @@ def _show(
     period: Period,
     table: str,
     locked: Sequence[str],
-) -> tuple[Through, pl.DataFrame]:
-    """Keep what counts at a moment as a table; how far it was delivered, and what fails of it."""
+) -> pl.DataFrame:
+    """Keep what counts at a moment as a table; gives the comparisons that fail then."""
     through = show(engine, workplace, name, [period])
     engine.run("counted_line", **through.parameters())
     counted = engine.connection.table("counted_line")
     if locked:
         counted = counted.filter(~ColumnExpression("entity").isin(*map(ConstantExpression, locked)))
     counted.create(table)
-    return through, engine.table("delivery_breaks")
+    return engine.table("delivery_breaks")
 
 
 def _show_moved(engine: Engine, before: Workplace, after: Workplace, name: str) -> None:
