@@ -20,6 +20,8 @@ from tests.locking import lock, release
 from tests.scenarios import Row, Window
 from tests.unit.test_engine_arrival import corrected_later, portions, spoiled
 from tests.worlds import World, extract_sha256
+from tieout.changes.diff import diff
+from tieout.changes.versions import versions
 from tieout.errors import RequestError
 from tieout.model import Figure, Statement
 from tieout.periods import Period, month_of
@@ -245,6 +247,32 @@ def test_a_reopened_month_takes_its_late_lines_back(world: World) -> None:
     world.reconcile("small")
     own = ("2026-09-29", Decimal(20), "open", "missing_in_target", None, None)
     assert told(world) == SIGNED | {"P-z": own}
+
+
+def test_what_changed_since_is_told_of_the_open_month_alone(world: World) -> None:
+    def run() -> None:
+        world.reconcile("small")
+        days = [date(2026, 9, 10), date(2026, 10, 1), date(2026, 10, 8)]
+        publish_statements(world.workplace, "small", days, run_id="run")
+
+    run()
+    world.deliver(
+        {
+            ("psp", "2026-09-10"): [
+                paid("a", "90", "2026-09-10", version=2),
+                paid("b", "50", "2026-09-10", version=2),
+                paid("c", "7", "2026-09-10", version=2),
+            ],
+            ("erp", "2026-11-02"): [posted("b", "50", "2026-09-12")],
+        }
+    )
+    run()
+    for period, lines in ((OCTOBER, {"P-a~2026-10", "P-b", "E-b"}), (SEPTEMBER, set())):
+        before, after = versions(world.workplace, "small", OCTOBER)[-2:]
+        found = diff(world.workplace, "small", period, before, after)
+        assert found.holds
+        assert {one.line_id for one in found.lines} == lines
+        assert found.locked == (("A",) if period == SEPTEMBER else ())
 
 
 # Random worlds
