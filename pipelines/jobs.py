@@ -13,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets.expectations import KEY as EXPECTATIONS
 from assets.expectations import has_expectations
+from pipelines.closing import prepare_close
 from pipelines.replay import replay_dead_letters
 from tieout.settings import Settings
 from tieout.stale import feeds_of
@@ -41,6 +42,7 @@ def jobs(settings: Settings) -> list[AnyJob]:
             "are hourly feeds.",
         ),
     ]
+    made.append(prepare_close)
     if hours:
         about = "Takes the hourly feeds in; a range of hours is one run."
         made.insert(0, _job(HOURLY, intake_keys(hours), 3600, about))

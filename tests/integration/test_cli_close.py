@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from assets.resources import WorkplaceResource
 from pipelines.cli import tieout
+from pipelines.closing import prepare_close
 
 MONTH = "2026-10"
 COMPANY = {
@@ -142,6 +145,27 @@ def test_a_month_from_its_first_run_to_its_restatement(tmp_path: Path, ssh_keyge
     verified = desk("verify")
     assert verified.exit_code == 0, verified.output
     assert desk("close", "status", "--verify").exit_code == 0
+
+
+def test_the_job_of_the_ui_says_what_lacks_and_signs_nothing(
+    tmp_path: Path, ssh_keygen: str
+) -> None:
+    desk = Desk(tmp_path, ssh_keygen)
+    desk.run()
+    resource = WorkplaceResource(config=str(tmp_path / "tieout.yaml"), home=str(tmp_path / "h"))
+
+    def drafted(month: str) -> dg.ExecuteInProcessResult:
+        config = {"ops": {"prepare_close": {"config": {"entity": "DE01", "month": month}}}}
+        return prepare_close.execute_in_process(
+            run_config=config, resources={"workplace": resource}, raise_on_error=False
+        )
+
+    assert drafted(MONTH).success
+    failed = drafted("2026-09")
+    (event,) = failed.get_step_failure_events()
+    assert "2026-09 is before the calendar" in str(event.step_failure_data.user_failure_data)
+    (month,) = [o for o in desk.json("close", "status") if o["month"] == MONTH]
+    assert month["state"] == "open"
 
 
 def test_acts_are_refused_in_words(tmp_path: Path, ssh_keygen: str) -> None:

@@ -27,7 +27,7 @@ from tieout.close.history import (
     state_of,
 )
 from tieout.close.package import Package, package, published_versions
-from tieout.close.readiness import obstacles
+from tieout.close.readiness import Obstacle, obstacles
 from tieout.close.settings import Person, Role
 from tieout.close.signatures import named_after, text_to_sign
 from tieout.errors import RequestError, TieoutError
@@ -111,6 +111,13 @@ def pending(
         reason,
     )
     return Pending(act, made, sha256, reason, text)
+
+
+def draft(workplace: Workplace, entity: str, month: Period) -> tuple[list[Obstacle], Package]:
+    """What stands in the way of a month, and the package as it would be signed; records nothing."""
+    _check_names(workplace, entity, month)
+    found = obstacles(workplace, entity, month, deliveries_accepted=False)
+    return found, package(workplace, entity, month)
 
 
 def prepare(workplace: Workplace, what: Pending, by: Proven) -> Done:
