@@ -17,14 +17,25 @@ SIDE_ORDER = {"source": 0, "target": 1}
 
 
 def as_signed(
-    workplace: Workplace, name: str, period: Period, made: Sequence[Statement]
-) -> list[Statement]:
-    """Statements of a period, those of entities whose month is locked in place of what was made.
+    workplace: Workplace, name: str, made: Mapping[Period, Sequence[Statement]]
+) -> dict[Period, list[Statement]]:
+    """Statements by period, those of entities whose month is locked in place of what was made.
 
     For a month and its days; the statements of any other span are as they are made.
     """
+    held = locks(workplace.register)
+    return {period: _of_period(workplace, name, period, one, held) for period, one in made.items()}
+
+
+def _of_period(
+    workplace: Workplace,
+    name: str,
+    period: Period,
+    made: Sequence[Statement],
+    held: Sequence[Lock],
+) -> list[Statement]:
     found = list(made)
-    for lock in locks(workplace.register):
+    for lock in held:
         signed = signed_statements(workplace, name, period, lock)
         if signed is not None:
             found = [one for one in found if one.entity != lock.entity] + signed

@@ -79,7 +79,7 @@ def statements_of(
     for key in sorted(books, key=lambda k: (k.period, k.entity, k.currency, SIDE_ORDER[k.side])):
         one = books[key].statement(name, key, chained=chained)
         found[key.period].append(replace(one, watermarks=marks[key.period]))
-    return {period: as_signed(workplace, name, period, made) for period, made in found.items()}
+    return as_signed(workplace, name, found)
 
 
 def publish_statements(
