@@ -18,7 +18,7 @@ class DraftConfig(dg.Config):
     month: str
 
 
-@dg.op(name="prepare_close", required_resource_keys={"workplace"}, tags={"kind": "ssh"})
+@dg.op(name="draft", required_resource_keys={"workplace"}, tags={"kind": "ssh"})
 def _prepare(context: dg.OpExecutionContext, config: DraftConfig) -> None:
     """Says what stands in the way of closing a month, or what a preparer is going to sign."""
     workplace: Workplace = context.resources.workplace

@@ -155,7 +155,7 @@ def test_the_job_of_the_ui_says_what_lacks_and_signs_nothing(
     resource = WorkplaceResource(config=str(tmp_path / "tieout.yaml"), home=str(tmp_path / "h"))
 
     def drafted(month: str) -> dg.ExecuteInProcessResult:
-        config = {"ops": {"prepare_close": {"config": {"entity": "DE01", "month": month}}}}
+        config = {"ops": {"draft": {"config": {"entity": "DE01", "month": month}}}}
         return prepare_close.execute_in_process(
             run_config=config, resources={"workplace": resource}, raise_on_error=False
         )
