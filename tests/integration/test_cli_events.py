@@ -165,8 +165,8 @@ def test_a_discarded_event_stays_in_the_inbox_with_the_reason(desk: Desk) -> Non
 
 def test_dead_letters_of_one_problem_are_discarded_together(desk: Desk) -> None:
     desk.take(payout(1, sum="ten"), payout(2, sum="two"), payout(3) | {"type": "payout.unheard"})
-    of = ("--code", "unmapped_type", "--reason", "of no use", "--json")
-    (gone,) = desk.json("events", "discard", *of[:-1])
+    which = ("--code", "unmapped_type", "--reason", "of no use")
+    (gone,) = desk.json("events", "discard", *which)
     assert (gone["event_id"], gone["state"]) == ("e3", "discarded")
     assert [one["event_id"] for one in desk.json("events", "dead")] == ["e1", "e2"]
 
