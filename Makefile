@@ -33,8 +33,9 @@ dev: $(RUNTIME)  ## the Dagster UI on 127.0.0.1:3000
 test: $(DEV)  ## all tests
 	@sh tests/browser/install.sh
 	@sh tests/openssh.sh
-	@# What waits for real processes goes first, so that neither worker is left with it at the end.
-	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder \
+	@# What waits for real processes goes first, so that no worker is left with it at the end, and
+	@# three workers keep two cores at work while one of them waits.
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder \
 	  tests/integration tests/faults tests/browser tests/unit
 
 .PHONY: check

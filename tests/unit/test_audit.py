@@ -110,6 +110,7 @@ CHANGES: dict[str, tuple[str, Change]] = {
 }
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_by_hand_in_the_register_is_found(world: World, name: str) -> None:
     check, change = CHANGES[name]

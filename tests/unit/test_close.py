@@ -41,6 +41,14 @@ PEOPLE = {
     "eve@example.com": {"name": "Bookkeeper", "roles": ["preparer"]},
 }
 
+BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+"""Where transactions meet; the rest is the same SQL, and runs on one database."""
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "sqlite")
+
 
 @dataclass
 class Office:
@@ -150,6 +158,7 @@ def test_what_stands_in_the_way_is_named_with_what_to_do(office: Office) -> None
     assert office.act("prepare", "pia@example.com").who == "Preparer"
 
 
+@BOTH
 def test_a_month_is_locked_by_two_persons_and_counted_as_signed(ready: Office) -> None:
     prepared = ready.act("prepare", "pia@example.com")
     approved = ready.act("approve", "ada@example.com")
@@ -270,6 +279,7 @@ def test_a_changed_act_is_found_by_its_signature(ready: Office) -> None:
     assert "prepare: the signature is not of this text" in told
 
 
+@BOTH
 def test_a_run_that_began_before_a_lock_publishes_nothing_after_it(ready: Office) -> None:
     ready.act("prepare", "pia@example.com")
     mark = fingerprint(ready.workplace, "small")
@@ -279,6 +289,7 @@ def test_a_run_that_began_before_a_lock_publishes_nothing_after_it(ready: Office
         slow.publish({})
 
 
+@BOTH
 def test_of_two_approvals_at_once_one_counts(ready: Office) -> None:
     ready.act("prepare", "pia@example.com")
     pending = [(ready.pending("approve"), who) for who in ("ada@example.com", "bob@example.com")]
@@ -301,6 +312,7 @@ def test_of_two_approvals_at_once_one_counts(ready: Office) -> None:
     assert len(locks(ready.workplace.register)) == 1
 
 
+@BOTH
 @pytest.mark.parametrize("number", range(3))
 def test_a_lock_is_on_the_figures_signed_whoever_comes_first(ready: Office, number: int) -> None:
     """An extract is published while a month is approved: it is late, or it voids."""

@@ -312,7 +312,7 @@ def without_lock(scenario: scenarios.Scenario) -> list[dict[str, Any]]:
         return world.outcomes("small")
 
 
-@worlds.examples(4, phases=[Phase.generate])
+@worlds.examples(2, phases=[Phase.generate])
 @given(SEEDS)
 def test_a_locked_month_stays_and_no_cent_is_lost(seed: int) -> None:
     scenario, steps = steps_of(seed)
