@@ -17,8 +17,9 @@ from tests import worlds
 from tests.unit.test_engine_locks import ONE_TO_ONE, SEPTEMBER, paid, posted
 from tests.worlds import World
 from tieout.close import acts, status
-from tieout.close.acts import NotReadyError, Pending, Proven
+from tieout.close.acts import NotReadyError
 from tieout.close.history import Act, Done, history, state_of
+from tieout.close.recording import Pending, Proven
 from tieout.close.signatures import sign, signer
 from tieout.decisions import making
 from tieout.decisions.making import Said
@@ -79,13 +80,7 @@ class Office:
 
     def act(self, act: Act, principal: str, entity: str = "A") -> Done:
         what = self.pending(act, entity)
-        record = {
-            "prepare": acts.prepare,
-            "approve": acts.approve,
-            "ask_reopen": acts.ask_reopen,
-            "reopen": acts.reopen,
-        }[act]
-        return record(self.workplace, what, self.proven(what, principal))
+        return acts.RECORD[act](self.workplace, what, self.proven(what, principal))
 
     def state(self) -> str:
         return state_of(history(self.workplace.register, "A", SEPTEMBER))[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,19 +13,14 @@ import click
 from tieout.cli.common import PERIOD, Places, examples, located, read_home, say
 from tieout.cli.group import FAILED, Commands
 from tieout.close import acts, status
-from tieout.close.acts import NotReadyError, Pending, Proven
-from tieout.close.history import Act, Done, asked_to_reopen, history
+from tieout.close.acts import NotReadyError
+from tieout.close.history import Act
+from tieout.close.recording import Proven
 from tieout.close.signatures import sign, signer
 from tieout.errors import RequestError
 from tieout.periods import Period
 from tieout.workplace import Workplace
 
-_RECORD: dict[Act, Callable[[Workplace, Pending, Proven], Done]] = {
-    "prepare": acts.prepare,
-    "approve": acts.approve,
-    "ask_reopen": acts.ask_reopen,
-    "reopen": acts.reopen,
-}
 _SAID: dict[Act, str] = {
     "prepare": "prepared; somebody else may approve it now",
     "approve": "approved and locked",
@@ -105,9 +99,8 @@ def approve(places: Places, **asked: Any) -> None:
 def reopen(places: Places, **asked: Any) -> None:
     """Ask to reopen a locked month, or agree to what another person asked. Needs a reason."""
     with read_home(places) as workplace:
-        so_far = history(workplace.register, asked["entity"], asked["month"])
-        has_asked = asked_to_reopen(so_far) is not None
-        _act(workplace, "reopen" if has_asked else "ask_reopen", _Asked(**asked))
+        act = acts.act_to_reopen(workplace, asked["entity"], asked["month"])
+        _act(workplace, act, _Asked(**asked))
 
 
 @close.command(epilog=examples("tieout close text approve DE01 2026-10 > text"))
@@ -194,7 +187,7 @@ def _act(
     made = asked.signed(what.text)
     allowed = workplace.settings.close.signers(workplace.settings.base)
     principal = signer(what.text, made, allowed, datetime.now(UTC))
-    done = _RECORD[act](workplace, what, Proven(principal, "ssh", made))
+    done = acts.RECORD[act](workplace, what, Proven(principal, "ssh", made))
     if asked.as_json:
         told = {"entity": entity, "month": str(month), "act": done.act, "who": done.who}
         click.echo(json.dumps(told | {"package_sha256": done.package_sha256}, indent=2))

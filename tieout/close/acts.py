@@ -7,29 +7,31 @@ read from the acts in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tieout.close.history import (
-    Act,
-    Done,
-    State,
-    acts_on,
-    asked_to_reopen,
-    done,
-    history,
-    state_of,
-)
+from tieout.close.history import Act, Done, acts_on, asked_to_reopen, history, state_of
 from tieout.close.package import Package, package, published_versions
 from tieout.close.readiness import Obstacle, obstacles
-from tieout.close.settings import Person, Role
-from tieout.close.signatures import named_after, text_to_sign
+from tieout.close.recording import (
+    NotAllowedError,
+    Pending,
+    Proven,
+    add_act,
+    check_names,
+    check_reason,
+    check_state,
+    check_unchanged,
+    last_of,
+    person_of,
+    record,
+)
+from tieout.close.settings import Person
+from tieout.close.signatures import text_to_sign
 from tieout.errors import RequestError, TieoutError
 from tieout.locks import Place, as_json
 from tieout.matching.publish import RUN
@@ -37,38 +39,12 @@ from tieout.periods import DAY_FORMAT, Period
 from tieout.register import publications
 from tieout.register.audited import about
 from tieout.register.chain import append
-from tieout.register.closetables import close_action, close_package, period_lock
+from tieout.register.closetables import close_package, period_lock
 from tieout.register.register import now
 from tieout.workplace import Workplace
 
-_ROLE: dict[Act, Role | None] = {
-    "prepare": "preparer",
-    "approve": "approver",
-    "ask_reopen": None,
-    "reopen": "approver",
-}
 _TRIES = 5
 """Times an approval looks again where something was published while it looked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """Who acts, and how that is proven: by `ssh` (the proof is a signature) or by a `proxy`."""
-
-    principal: str
-    proven_by: Literal["ssh", "proxy"]
-    proof: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An act that waits for its proof: `text` is what is signed."""
-
-    act: Act
-    package: Package
-    package_sha256: str
-    reason: str
-    text: str
 
 
 def pending(
@@ -85,12 +61,12 @@ def pending(
     Raises RequestError where the month is in another state, or, to prepare and approve, with
     everything that stands in the way.
     """
-    _check_names(workplace, entity, month)
+    check_names(workplace, entity, month)
     acts = history(workplace.register, entity, month)
     state, by = state_of(acts)
-    _check_state(act, state, entity, month)
+    check_state(act, state, entity, month)
     if act in ("ask_reopen", "reopen") or deliveries_accepted:
-        _check_reason(reason)
+        check_reason(reason)
     if act == "prepare":
         if found := obstacles(workplace, entity, month, deliveries_accepted=deliveries_accepted):
             raise NotReadyError(entity, month, [one.as_json() for one in found])
@@ -107,7 +83,7 @@ def pending(
         entity,
         str(month),
         sha256,
-        _last(acts),
+        last_of(acts),
         reason,
     )
     return Pending(act, made, sha256, reason, text)
@@ -115,16 +91,16 @@ def pending(
 
 def draft(workplace: Workplace, entity: str, month: Period) -> tuple[list[Obstacle], Package]:
     """What stands in the way of a month, and the package as it would be signed; records nothing."""
-    _check_names(workplace, entity, month)
+    check_names(workplace, entity, month)
     found = obstacles(workplace, entity, month, deliveries_accepted=False)
     return found, package(workplace, entity, month)
 
 
 def prepare(workplace: Workplace, what: Pending, by: Proven) -> Done:
     """Record that a month was prepared. Raises RequestError: see `pending`; and for the role."""
-    person = _person(workplace, by, what.act)
+    person = person_of(workplace, by, what.act)
     with workplace.register.writing() as connection:
-        _check_unchanged(connection, what, workplace)
+        check_unchanged(connection, what, workplace)
         at = now(connection)
         there = sa.select(close_package.c.sha256).where(
             close_package.c.sha256 == what.package_sha256
@@ -138,7 +114,7 @@ def prepare(workplace: Workplace, what: Pending, by: Proven) -> Done:
                 "made_at": at,
             }
             connection.execute(sa.insert(close_package), row)
-        return _record(connection, what, by, person, at)
+        return record(connection, what, by, person, at)
 
 
 def approve(workplace: Workplace, what: Pending, by: Proven) -> Done:
@@ -147,13 +123,13 @@ def approve(workplace: Workplace, what: Pending, by: Proven) -> Done:
     Raises RequestError for the preparer, for the role, and where the figures have changed: the
     preparation is void then, and recorded as such.
     """
-    person = _person(workplace, by, "approve")
+    person = person_of(workplace, by, "approve")
     entity, month = what.package.entity, what.package.month
     preparer = next(
         one for one in reversed(history(workplace.register, entity, month)) if one.act == "prepare"
     )
     if preparer.who == person.name:
-        raise RequestError(
+        raise NotAllowedError(
             f"{person.name} prepared {month} of {entity}", "somebody else has to approve it"
         )
     for _ in range(_TRIES):
@@ -174,10 +150,10 @@ def approve(workplace: Workplace, what: Pending, by: Proven) -> Done:
 
 def ask_reopen(workplace: Workplace, what: Pending, by: Proven) -> Done:
     """Record that somebody asks to reopen a locked month. Nothing changes yet."""
-    person = _person(workplace, by, "ask_reopen")
+    person = person_of(workplace, by, "ask_reopen")
     with workplace.register.writing() as connection:
-        _check_unchanged(connection, what, workplace)
-        return _record(connection, what, by, person, now(connection))
+        check_unchanged(connection, what, workplace)
+        return record(connection, what, by, person, now(connection))
 
 
 def reopen(workplace: Workplace, what: Pending, by: Proven) -> Done:
@@ -185,12 +161,12 @@ def reopen(workplace: Workplace, what: Pending, by: Proven) -> Done:
 
     Raises RequestError where nobody else asked, and where a later month is still locked.
     """
-    person = _person(workplace, by, "reopen")
+    person = person_of(workplace, by, "reopen")
     entity, month = what.package.entity, str(what.package.month)
     held = period_lock.c.entity == entity
     open_lock = period_lock.c.released_at.is_(None)
     with workplace.register.writing() as connection:
-        _check_unchanged(connection, what, workplace)
+        check_unchanged(connection, what, workplace)
         asked = asked_to_reopen(acts_on(connection, entity, month))
         if asked is None or asked.who == person.name:
             raise RequestError(
@@ -201,13 +177,28 @@ def reopen(workplace: Workplace, what: Pending, by: Proven) -> Done:
         if (last := connection.execute(later).scalar()) != month:
             raise RequestError(f"{last} of {entity} is locked", f"reopen {last} first")
         _fence_out(connection, workplace, what.package.month)
-        made = _record(connection, what, by, person, now(connection))
+        made = record(connection, what, by, person, now(connection))
         connection.execute(
             sa.update(period_lock)
             .where(held, open_lock, period_lock.c.month == month)
             .values(released_at=made.done_at, released_by=made.id)
         )
         return made
+
+
+RECORD: dict[Act, Callable[[Workplace, Pending, Proven], Done]] = {
+    "prepare": prepare,
+    "approve": approve,
+    "ask_reopen": ask_reopen,
+    "reopen": reopen,
+}
+"""What records a pending act once it is proven."""
+
+
+def act_to_reopen(workplace: Workplace, entity: str, month: Period) -> Act:
+    """What reopening means now: the first person asks, the second agrees."""
+    asked = asked_to_reopen(history(workplace.register, entity, month))
+    return "ask_reopen" if asked is None else "reopen"
 
 
 class NotReadyError(RequestError):
@@ -234,8 +225,8 @@ def _lock(
             connection.execute(sa.text("LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"))
         if published_versions(connection) != seen:
             raise _PublishedSinceError
-        _check_unchanged(connection, what, workplace)
-        made = _record(connection, what, by, person, now(connection))
+        check_unchanged(connection, what, workplace)
+        made = record(connection, what, by, person, now(connection))
         lock: dict[str, Any] = {
             "entity": what.package.entity,
             "month": str(what.package.month),
@@ -283,111 +274,10 @@ def _void(workplace: Workplace, what: Pending, person: Person, why: str) -> None
         "reason": why,
     }
     with workplace.register.writing() as connection:
-        _add(connection, {**values, "done_at": now(connection)})
-
-
-def _check_unchanged(connection: Connection, what: Pending, workplace: Workplace) -> None:
-    """Refuse an act where another one came first: what was signed follows something else."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("LOCK TABLE close_action IN SHARE ROW EXCLUSIVE MODE"))
-    entity, month = what.package.entity, str(what.package.month)
-    acts = acts_on(connection, entity, month)
-    _check_state(what.act, state_of(acts)[0], entity, what.package.month)
-    text = text_to_sign(
-        what.act,
-        workplace.settings.company,
-        entity,
-        month,
-        what.package_sha256,
-        _last(acts),
-        what.reason,
-    )
-    if text != what.text:
-        raise RequestError("another act came first", "look at `tieout close status`, and sign anew")
-
-
-def _record(
-    connection: Connection, what: Pending, by: Proven, person: Person, at: datetime
-) -> Done:
-    values: dict[str, Any] = {
-        "entity": what.package.entity,
-        "month": str(what.package.month),
-        "action": what.act,
-        "package_sha256": what.package_sha256,
-        "who": person.name,
-        "principal": by.principal,
-        "proven_by": by.proven_by,
-        "proof": by.proof,
-        "reason": what.reason or None,
-        "done_at": at,
-    }
-    return done(_add(connection, values))
-
-
-def _add(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
-    """Add an act and its audit entry; its row."""
-    made = connection.execute(sa.insert(close_action).values(**values))
-    assert made.inserted_primary_key is not None
-    row = {**values, "id": int(made.inserted_primary_key[0])}
-    append(connection, "close_action", [about("close_action", row)], values["done_at"])
-    return row
-
-
-def _last(acts: Sequence[Done]) -> str:
-    return named_after(acts[-1].id, acts[-1].proof) if acts else named_after(None, None)
+        add_act(connection, {**values, "done_at": now(connection)})
 
 
 def _text(workplace: Workplace, sha256: str) -> str:
     query = sa.select(close_package.c.body).where(close_package.c.sha256 == sha256)
     with workplace.register.reading() as connection:
         return str(connection.execute(query).scalar_one())
-
-
-def _person(workplace: Workplace, by: Proven, act: Act) -> Person:
-    known = workplace.settings.close.people
-    person = known.get(by.principal)
-    if person is None:
-        raise RequestError(
-            f"{by.principal} is nobody who closes months", "add them under close.people"
-        )
-    role = _ROLE[act]
-    if role is not None and role not in person.roles:
-        raise RequestError(
-            f"{person.name} has not the role of a {role}", f"somebody who has must {act} it"
-        )
-    return person
-
-
-def _check_names(workplace: Workplace, entity: str, month: Period) -> None:
-    if entity not in workplace.settings.entities:
-        known = ", ".join(workplace.settings.entities)
-        raise RequestError(f"no entity {entity!r}", f"there are {known}")
-    if not month.is_month:
-        raise RequestError(f"{month} is no month", "write it like 2026-10")
-
-
-def _check_state(act: Act, state: State, entity: str, month: Period) -> None:
-    wanted: dict[Act, tuple[State, ...]] = {
-        "prepare": ("open", "prepared"),
-        "approve": ("prepared",),
-        "ask_reopen": ("approved",),
-        "reopen": ("approved",),
-    }
-    if state not in wanted[act]:
-        raise RequestError(
-            f"{month} of {entity} is {state}: it cannot be {_PAST[act]}",
-            "see `tieout close status`",
-        )
-
-
-_PAST: dict[Act, str] = {
-    "prepare": "prepared",
-    "approve": "approved",
-    "ask_reopen": "reopened",
-    "reopen": "reopened",
-}
-
-
-def _check_reason(reason: str) -> None:
-    if not 0 < len(reason.strip()) <= 2000:
-        raise RequestError("this needs a reason of 1 to 2000 characters", "say why with --reason")
