@@ -34,7 +34,7 @@ from tests.events import (
     unix_now,
 )
 from tieout.events import server as serving_module
-from tieout.events.app import MOST_BODY
+from tieout.events.reading import MOST_BODY
 from tieout.events.refused import Refused
 
 FUZZED = int(os.environ.get("TIEOUT_FUZZED", "500"))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from typing import get_args
 
 from tieout.errors import TieoutError
 from tieout.events.answers import ACCEPTED, Answer, problem
@@ -19,16 +19,12 @@ from tieout.events.committer import Committer
 from tieout.events.metrics import UNKNOWN_FEED, Metrics
 from tieout.events.model import NewEvent, Outcome, Stored
 from tieout.events.pages import Pages
+from tieout.events.reading import GoneError, Message, Receive, Send, body_of, headers_of
 from tieout.events.receive import Receiver
 from tieout.events.refusals import Refusals
 from tieout.events.refused import Refused
 from tieout.workplace import Workplace
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-MOST_BODY = 1 << 20
 ANSWER_SECONDS = 30.0
 """A commit must be there by then; the sender sends again, and it may be a duplicate."""
 TEND_SECONDS = 3.0
@@ -75,7 +71,7 @@ class Intake:
             answer = await self._take_in(feed, scope, receive)
         except Refused as refused:
             answer = self._refuse(feed, refused)
-        except _GoneError:
+        except GoneError:
             return
         await answer.send(send)
         self._metrics.request.observe(time.perf_counter() - started)
@@ -86,8 +82,8 @@ class Intake:
             raise Refused(404, "unknown_feed", "no feed with an inbox has this name")
         if scope["method"] != "POST":
             raise Refused(405, "method", "events are sent with POST")
-        headers = _headers(scope["headers"])
-        body = await _body(headers, receive)
+        headers = headers_of(scope["headers"])
+        body = await body_of(headers, receive)
         events = receiver.read(headers, body, time.time())
         if not events:
             return _stored([])
@@ -142,43 +138,6 @@ class Intake:
     async def _flush(self) -> None:
         with suppress(TieoutError):  # kept, and added when the database is back
             await asyncio.to_thread(self._refusals.flush, self._register)
-
-
-class _GoneError(Exception):
-    """The client has left: nobody is there to be answered."""
-
-
-def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Names in lower case; of one sent twice the values are joined, which is what HTTP means."""
-    found: dict[str, str] = {}
-    for key, value in raw:
-        name, text = key.decode("latin-1"), value.decode("latin-1")
-        found[name] = f"{found[name]},{text}" if name in found else text
-    return found
-
-
-async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The whole body. Raises Refused (413) once it is known to be too long."""
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MOST_BODY:
-        raise _too_large()
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more:  # the server ends a connection whose request does not come in time
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MOST_BODY:
-            raise _too_large()
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-def _too_large() -> Refused:
-    return Refused(413, "too_large", f"a request has at most {MOST_BODY:,} bytes")
 
 
 def _stored(outcomes: list[Stored]) -> Answer:

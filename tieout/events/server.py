@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -20,8 +20,11 @@ from tieout.events.app import Intake
 from tieout.events.apply import apply_waiting
 from tieout.events.metrics import Metrics
 from tieout.events.pages import TOKEN, Pages, is_loopback
+from tieout.events.reading import Message, Receive, Send
 from tieout.events.receive import receivers
 from tieout.workplace import Workplace
+
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 REQUEST_SECONDS, HEAD_BYTES = 20.0, 64 << 10
 """A request must be there by then, from its first byte; its head is at most this long."""
@@ -127,9 +130,21 @@ def serve(
             f"the intake does not listen at {host}, where the network reaches it",
             "put a proxy with TLS before it and name its address with --proxy-mode",
         )
+    with_proxy = [network(one) for one in proxies]
+    app = application(workplace, local=is_loopback(host) and not proxies)
+    run(app, host, port, with_proxy, told)
+
+
+def run(
+    app: Application,
+    host: str,
+    port: int,
+    proxies: Sequence[str],
+    told: Callable[[str], None],
+) -> None:
+    """Serve an application until SIGTERM or SIGINT. Raises TieoutError where it cannot listen."""
     sockets = [_listening(host, port)]
     try:
-        app = application(workplace, local=is_loopback(host) and not proxies)
         config = configured(app, proxies)
         for ending in (signal.SIGTERM, signal.SIGINT):
             # uvicorn ends by them and then raises them again, after all is done.
@@ -145,8 +160,8 @@ def serve(
         sockets[0].close()
 
 
-def configured(app: Intake, proxies: Sequence[str] = ()) -> uvicorn.Config:
-    """How uvicorn serves it. Raises RequestError for a proxy that is no address."""
+def configured(app: Application, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """How uvicorn serves it; X-Forwarded-* are believed from `proxies`."""
     return uvicorn.Config(
         app,
         http=_Bounded,
@@ -158,7 +173,7 @@ def configured(app: Intake, proxies: Sequence[str] = ()) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=bool(proxies),
-        forwarded_allow_ips=[_network(one) for one in proxies],
+        forwarded_allow_ips=list(proxies),
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -203,7 +218,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _network(text: str) -> str:
+def network(text: str) -> str:
     """An address or network in its own spelling. Raises RequestError for anything wider."""
     try:
         network = ipaddress.ip_network(text, strict=False)
