@@ -32,7 +32,7 @@ dev: $(RUNTIME)  ## the Dagster UI on 127.0.0.1:3000
 .PHONY: test
 test: $(DEV)  ## all tests
 	@sh tests/browser/install.sh
-	@sh tests/openssh.sh
+	@sh tests/debian.sh
 	@# What waits for real processes goes first, so that no worker is left with it at the end, and
 	@# three workers keep two cores at work while one of them waits.
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder \

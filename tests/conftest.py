@@ -67,16 +67,30 @@ def component() -> Callable[..., ModuleType]:
     return find
 
 
-@pytest.fixture(scope="session")
-def ssh_keygen() -> str:
-    """The system's ssh-keygen, or skip with how to install it (in CI: fail)."""
-    found = shutil.which("ssh-keygen")
+def _program(name: str, package: str, unpacked: Path | None = None) -> str:
+    """Where a program is, or skip with how to install it (in CI: fail)."""
+    found = shutil.which(name)
+    if found is None and unpacked is not None and unpacked.is_file():
+        found = str(unpacked)
     if found is None:
-        reason = "ssh-keygen is missing; install it (Debian: apt-get install openssh-client)"
+        reason = f"{name} is missing; install it (Debian: apt-get install {package})"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+@pytest.fixture(scope="session")
+def ssh_keygen() -> str:
+    """The system's ssh-keygen."""
+    return _program("ssh-keygen", "openssh-client")
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The system's nginx, or the one that tests/debian.sh unpacks."""
+    place = Path(__file__).parents[1] / ".venv/nginx/usr/sbin/nginx"
+    return _program("nginx", "nginx", place)
 
 
 _GUARD = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,16 +12,12 @@ from threading import Barrier, Thread
 import pytest
 import sqlalchemy as sa
 
-from tests import worlds
-from tests.unit.test_engine_locks import ONE_TO_ONE, SEPTEMBER, paid, posted
-from tests.worlds import World
+from tests.office import PEOPLE, Office, opened
+from tests.unit.test_engine_locks import SEPTEMBER, paid, posted
 from tieout.close import acts, status
 from tieout.close.acts import NotReadyError
-from tieout.close.history import Act, Done, history, state_of
 from tieout.close.recording import Pending, Proven
 from tieout.close.signatures import sign, signer
-from tieout.decisions import making
-from tieout.decisions.making import Said
 from tieout.errors import FencedError, RequestError, TieoutError
 from tieout.locks import locks
 from tieout.matching.inputs import fingerprint
@@ -30,17 +25,7 @@ from tieout.matching.publish import Publisher
 from tieout.model import Figure
 from tieout.periods import Period
 from tieout.register.closetables import close_action
-from tieout.stale import mark_stated, stale_days
-from tieout.statement import publish_statements, statements
-from tieout.workplace import Workplace
-
-PEOPLE = {
-    "pia@example.com": {"name": "Preparer", "roles": ["preparer", "approver"]},
-    "pia-laptop": {"name": "Preparer", "roles": ["preparer", "approver"]},
-    "ada@example.com": {"name": "Approver", "roles": ["approver"]},
-    "bob@example.com": {"name": "Second approver", "roles": ["approver"]},
-    "eve@example.com": {"name": "Bookkeeper", "roles": ["preparer"]},
-}
+from tieout.statement import statements
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 """Where transactions meet; the rest is the same SQL, and runs on one database."""
@@ -49,41 +34,6 @@ BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=Tr
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str:
     return getattr(request, "param", "sqlite")
-
-
-@dataclass
-class Office:
-    """A world with a month to close, and the keys of those who close it."""
-
-    world: World
-    keys: Path
-
-    @property
-    def workplace(self) -> Workplace:
-        return self.world.workplace
-
-    def run(self) -> None:
-        """What a scheduled run does."""
-        self.world.reconcile("small")
-        stale = stale_days(self.workplace, "small")
-        days = sorted({*SEPTEMBER.days(), *stale.days})
-        publish_statements(self.workplace, "small", days, run_id="run")
-        mark_stated(self.workplace, "small", stale, run_id="run")
-
-    def pending(self, act: Act, entity: str = "A", reason: str = "because") -> Pending:
-        return acts.pending(self.workplace, act, entity, SEPTEMBER, reason)
-
-    def proven(self, what: Pending, principal: str) -> Proven:
-        made = sign(what.text, self.keys / principal)
-        allowed = self.workplace.settings.close.signers(self.workplace.settings.base)
-        return Proven(signer(what.text, made, allowed, datetime.now(UTC)), "ssh", made)
-
-    def act(self, act: Act, principal: str, entity: str = "A") -> Done:
-        what = self.pending(act, entity)
-        return acts.RECORD[act](self.workplace, what, self.proven(what, principal))
-
-    def state(self) -> str:
-        return state_of(history(self.workplace.register, "A", SEPTEMBER))[0]
 
 
 @pytest.fixture(scope="session")
@@ -101,34 +51,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory, ssh_keygen: str) -> Path:
 
 @pytest.fixture
 def office(keys: Path, register_url: str) -> Iterator[Office]:
-    with worlds.world({"small": ONE_TO_ONE}, register_url) as world:
-        changed = world.workplace.settings.model_dump(exclude={"base"}) | {
-            "calendar": {"start": "2026-09-01"},
-            "close": {"allowed_signers": str(keys / "allowed_signers"), "people": PEOPLE},
-        }
-        settings = type(world.workplace.settings).model_validate(changed)
-        office = Office(World(replace(world.workplace, settings=settings)), keys)
-        office.world.deliver(
-            {
-                ("psp", "2026-09-10"): [
-                    paid("a", "100", "2026-09-10"),
-                    paid("b", "50", "2026-09-10"),
-                ],
-                ("erp", "2026-09-10"): [posted("a", "100", "2026-09-10")],
-                ("psp", "2026-10-08"): [],
-                ("erp", "2026-10-08"): [],
-            }
-        )
-        office.run()
-        yield office
+    with opened(register_url, keys) as made:
+        yield made
 
 
 @pytest.fixture
 def ready(office: Office) -> Office:
     """With the one break accepted."""
-    said = Said("somebody", "below what matters")
-    making.accept_breaks(office.workplace, "small", SEPTEMBER, said)
-    office.run()
+    office.accept_breaks()
     return office
 
 

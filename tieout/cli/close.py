@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +149,43 @@ def status_(places: Places, entity: str | None, verify: bool, as_json: bool) -> 
     for problem in wrong:
         say(problem)
     click.get_current_context().exit(FAILED if wrong else 0)
+
+
+@close.command(
+    epilog=examples("tieout close serve --proxy-mode 127.0.0.1", "tieout close serve --port 8430")
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8421,
+    show_default=True,
+    help="The port; 0 takes any that is free.",
+)
+@click.option(
+    "--proxy-mode",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    required=True,
+    help="The address of the proxy in front, which alone is answered. May be given again.",
+)
+@located
+def serve(places: Places, host: str, port: int, proxies: tuple[str, ...]) -> None:
+    """Let months be closed over HTTP, at /v1/close, behind a proxy that knows its people.
+
+    The proxy names who asks in close.identity_header, and shows itself by the header X-Tieout-Proxy
+    with the value of TIEOUT_PROXY_SECRET (at least 32 characters). /openapi.json says the rest.
+    """
+    from tieout.close.identity import Gate
+    from tieout.close.web import Closings
+    from tieout.events.server import network, run
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    with places.open() as workplace:
+        gate = Gate([network(one) for one in proxies], workplace.settings.close)
+        told = "closing months at {}/v1/close, for the proxy alone"
+        run(Closings(workplace, gate), host, port, (), lambda at: say(told.format(at)))
 
 
 @dataclass(frozen=True, slots=True)

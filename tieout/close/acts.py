@@ -277,6 +277,14 @@ def _void(workplace: Workplace, what: Pending, person: Person, why: str) -> None
         add_act(connection, {**values, "done_at": now(connection)})
 
 
+def package_text(workplace: Workplace, entity: str, month: Period) -> str:
+    """The package that was prepared or approved, or, where none was, the one there would be."""
+    state, by = state_of(history(workplace.register, entity, month))
+    if state == "open" or by is None or by.package_sha256 is None:
+        return package(workplace, entity, month).text
+    return _text(workplace, by.package_sha256)
+
+
 def _text(workplace: Workplace, sha256: str) -> str:
     query = sa.select(close_package.c.body).where(close_package.c.sha256 == sha256)
     with workplace.register.reading() as connection:

@@ -35,6 +35,11 @@ class Done:
     reason: str | None
     done_at: datetime
 
+    def as_json(self) -> dict[str, object]:
+        """The act as one JSON object, without its proof."""
+        told = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "proof"}
+        return told | {"done_at": self.done_at.isoformat()}
+
 
 def history(register: Register, entity: str, month: Period) -> list[Done]:
     """Every act on a month, in order."""

@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints
 from tieout.rules import Part
 
 Role = Literal["preparer", "approver"]
-Principal = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@+-]{1,128}$")]
+PRINCIPAL = r"[A-Za-z0-9_.@+-]{1,128}"
+Principal = Annotated[str, StringConstraints(pattern=f"^{PRINCIPAL}$")]
 
 
 class Person(Part):
@@ -28,6 +29,9 @@ class Closing(Part):
     allowed_signers: str | None = None
     """A file in the format of ssh-keygen's ALLOWED SIGNERS: principals and their public keys,
     relative to the configuration file."""
+    identity_header: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")
+    """The header in which the proxy before `tieout close serve` names the principal; the proxy
+    itself drops or replaces it in what clients send."""
     people: dict[Principal, Person] = Field(default_factory=dict)
     """Principal (of the file, or as the proxy names it) -> who that is."""
 

@@ -11,7 +11,8 @@ _PROBLEM = {
 }
 
 
-def _problems(*statuses: tuple[int, str]) -> dict[str, Any]:
+def problems(*statuses: tuple[int, str]) -> dict[str, Any]:
+    """Refusals by status."""
     return {str(status): {"description": told, "content": _PROBLEM} for status, told in statuses}
 
 
@@ -36,7 +37,8 @@ _STORED = {
 }
 
 
-def _place(name: str, told: str) -> dict[str, Any]:
+def place(name: str, told: str) -> dict[str, Any]:
+    """A part of the address."""
     return {
         "name": name,
         "in": "path",
@@ -49,7 +51,7 @@ def _place(name: str, told: str) -> dict[str, Any]:
 _SEND = {
     "summary": "Send events; answered once they are durable",
     "description": "Signed as the feed's format says (docs/security.md); the body is bound to it.",
-    "parameters": [_place("feed", "A feed with an inbox.")],
+    "parameters": [place("feed", "A feed with an inbox.")],
     "requestBody": {
         "required": True,
         "content": {
@@ -66,7 +68,7 @@ _SEND = {
                 "text/plain": {"schema": {"type": "string", "const": "[accepted]"}},
             },
         },
-        **_problems(
+        **problems(
             (400, "Malformed: no JSON, not UTF-8, a key twice, no event id, too many events."),
             (401, "No signature, one that does not fit, or a time outside 300 s."),
             (404, "No such feed."),
@@ -82,6 +84,18 @@ _SEND = {
     },
 }
 
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "reason"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string", "description": "One word to count by."},
+    },
+}
+
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Tieout intake", "version": "1", "license": {"name": "Apache-2.0"}},
@@ -89,44 +103,31 @@ DOCUMENT: dict[str, Any] = {
         "/v1/events/{feed}": {"post": _SEND},
         "/v1/live/summary": _get(
             "What is open now",
-            _shown("The live state.", _OBJECT)
-            | _problems(_NO_TOKEN, (404, "None."), _OTHER, _AWAY),
+            _shown("The live state.", _OBJECT) | problems(_NO_TOKEN, (404, "None."), _OTHER, _AWAY),
             **_VIEW,
         ),
         "/v1/trace/{ref}": _get(
             "The time line of an invoice, payment or payout",
             _shown("Its time line.", _OBJECT)
-            | _problems(_NO_TOKEN, (404, "Nothing is known of it."), _OTHER, _AWAY),
-            parameters=[_place("ref", "A reference of any system.")],
+            | problems(_NO_TOKEN, (404, "Nothing is known of it."), _OTHER, _AWAY),
+            parameters=[place("ref", "A reference of any system.")],
             **_VIEW,
         ),
         "/healthz": _get(
-            "Whether the process answers", _shown("It does.", _OBJECT) | _problems(_OTHER)
+            "Whether the process answers", _shown("It does.", _OBJECT) | problems(_OTHER)
         ),
         "/readyz": _get(
-            "Whether events can be stored", _shown("They can.", _OBJECT) | _problems(_OTHER, _AWAY)
+            "Whether events can be stored", _shown("They can.", _OBJECT) | problems(_OTHER, _AWAY)
         ),
         "/metrics": _get(
             "Figures for Prometheus",
             _shown("In its text format.", {"type": "string"}, "text/plain")
-            | _problems(_OTHER, _AWAY),
+            | problems(_OTHER, _AWAY),
         ),
-        "/openapi.json": _get("This document", _shown("OpenAPI.", _OBJECT) | _problems(_OTHER)),
+        "/openapi.json": _get("This document", _shown("OpenAPI.", _OBJECT) | problems(_OTHER)),
     },
     "components": {
-        "schemas": {
-            "Problem": {
-                "type": "object",
-                "required": ["type", "title", "status", "detail", "reason"],
-                "properties": {
-                    "type": {"type": "string"},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "detail": {"type": "string"},
-                    "reason": {"type": "string", "description": "One word to count by."},
-                },
-            }
-        },
+        "schemas": {"Problem": PROBLEM},
         "securitySchemes": {"viewToken": {"type": "http", "scheme": "bearer"}},
     },
 }
