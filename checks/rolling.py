@@ -1,4 +1,8 @@
-"""Open items roll forward: nothing open appears or vanishes between one day and the next."""
+"""Open items roll forward: nothing open appears or vanishes between one day and the next.
+
+At the end of a month its open items are counted once more by class, line by line, from what was
+open before it (as signed, where the month before is locked) to what is open at its end.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from datetime import date, timedelta
 from checks.findings import Finding, Findings
 from checks.stated import NEVER, Statement, named, published, read_figure, told_figure
 from tieout.model import Figure
-from tieout.periods import DAY_FORMAT
+from tieout.periods import DAY_FORMAT, Period, month_of
+from tieout.rollforward import roll_forwards
 from tieout.workplace import Workplace
 
 _Key = tuple[str, str, str]
@@ -20,7 +25,34 @@ def roll_forward(workplace: Workplace, name: str, days: Sequence[str]) -> Findin
     before = {day: f"{date.fromisoformat(day) - timedelta(days=1):{DAY_FORMAT}}" for day in days}
     found = published(workplace, name, sorted({*days, *before.values()}))
     first = f"{workplace.settings.calendar.start:{DAY_FORMAT}}"
-    return {day: _of_day(found[day], found[before[day]], first=day == first) for day in days}
+    findings = {day: _of_day(found[day], found[before[day]], first=day == first) for day in days}
+    for day in days:
+        if findings[day].passed and (month := month_of(_on(day))).last == _on(day):
+            findings[day] = _of_month(workplace, name, month, findings[day])
+    return findings
+
+
+def _of_month(workplace: Workplace, name: str, month: Period, so_far: Finding) -> Finding:
+    """Its classes against themselves, and their sums against the statements at both its ends."""
+    last = f"{month.last:{DAY_FORMAT}}"
+    before = f"{month.first - timedelta(days=1):{DAY_FORMAT}}"
+    stated = {
+        day: {_key(one): read_figure(one["open_items"]["closing"]) for one in found or ()}
+        for day, found in published(workplace, name, [before, last]).items()
+    }
+    wrong = []
+    for one in roll_forwards(workplace, name, month):
+        key = (one.side, one.entity, one.currency)
+        wrong += [f"{' '.join(key)}: {of} does not add up" for of in one.unexplained]
+        for day, total in ((before, one.total("opening")), (last, one.total("closing"))):
+            if (was := stated[day].pop(key, Figure())) != total:
+                told = f"{total.count:,} lines by class, {was.count:,} on the statement of {day}"
+                wrong.append(f"{' '.join(key)}: {told}")
+    for day, left in stated.items():
+        lacking = [" ".join(key) for key, figure in left.items() if figure != Figure()]
+        wrong += [f"{told}: open on {day}, and of no class" for told in lacking]
+    said = "; ".join(wrong) or f"{so_far.description}; every class of {month} adds up"
+    return Finding(not wrong, said, so_far.figures)
 
 
 def _of_day(
@@ -52,6 +84,10 @@ def _within(one: Statement) -> Iterator[str]:
     aged = sum((read_figure(figure) for figure in one["ageing"].values()), Figure())
     if aged != rolled["closing"]:
         yield f"{named(one)}: the ages add up to {told_figure(aged, one)}"
+
+
+def _on(day: str) -> date:
+    return date.fromisoformat(day)
 
 
 def _key(one: Statement) -> _Key:

@@ -24,6 +24,9 @@ COMMANDS = {
     "line": Lazy("tieout.cli.lines:line", "Show everything known of a line, payment or batch."),
     "trace": Lazy("tieout.cli.trace:trace", "Where an invoice or payment is, across systems."),
     "explain": Lazy("tieout.cli.explain:explain", "Explain a difference to zero, step by step."),
+    "rollforward": Lazy(
+        "tieout.cli.rollforward:rollforward", "Open items by class, from opening to closing."
+    ),
     "restatement": Lazy(
         "tieout.cli.restatement:restatement", "What came of a month since it was signed."
     ),

@@ -140,7 +140,7 @@ def show(
     chain = base != name
     engine.frame("period_asked", asked(periods))
     fine = "usage" in side_kinds(workplace, base).values()
-    engine.view("outcome", _outcome_paths(workplace, name, periods), outcomes(fine))
+    engine.view("outcome", outcome_paths(workplace, name, periods), outcomes(fine))
     sides: tuple[SideName, ...] = ("source",) if chain else SIDES
     stages: tuple[Stage, ...] = ("lines", "duplicates", "quarantine", "deliveries")
     known = {
@@ -160,7 +160,7 @@ def asked(periods: Sequence[Period]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _outcome_paths(workplace: Workplace, name: str, periods: Sequence[Period]) -> list[str]:
+def outcome_paths(workplace: Workplace, name: str, periods: Sequence[Period]) -> list[str]:
     """Outcomes of the periods, and of earlier days that still have something open in them."""
     first = f"{min(p.first for p in periods):{DAY_FORMAT}}"
     last = f"{max(p.last for p in periods):{DAY_FORMAT}}"
