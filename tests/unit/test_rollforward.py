@@ -93,7 +93,7 @@ def test_a_month_worked_by_hand(world: World) -> None:
     lock(world.workplace.register, "A", "2026-09")
     world.deliver(
         {
-            ("erp", "2026-10-31"): [posted("d", "3", "2026-10-05")],
+            ("erp", "2026-10-31"): [posted("d", "3", "2026-08-22")],
             ("psp", "2026-10-31"): [paid("z", "20", "2026-09-29")],
         }
     )
