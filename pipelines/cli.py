@@ -33,6 +33,7 @@ COMMANDS = {
     "close": Lazy("tieout.cli.close:close", "Prepare, approve, lock and reopen months."),
     "verify": Lazy("tieout.cli.audit:verify_", "That nothing is other than it was recorded."),
     "audit": Lazy("tieout.cli.audit:audit", "The audit chain, and an archive for an auditor."),
+    "prune": Lazy("tieout.cli.prune:prune", "Take away versions that were replaced long ago."),
     "journals": Lazy("tieout.cli.journals:journals", "Propose journals that correct the ledger."),
     "decide": Lazy("tieout.cli.decide:decide", "What a person decides about lines."),
     "intake": Lazy("tieout.cli.intake:intake", "Take events in that senders post."),

@@ -20,6 +20,7 @@ from tieout.close.settings import Closing
 from tieout.fees import FeeRule
 from tieout.money import known_currencies
 from tieout.periods import FIRST_YEAR, LAST_YEAR, window_end
+from tieout.retention import Retention
 from tieout.rules import Name, Part, Reconciliation
 from tieout.timetable import Timetable, Zone
 
@@ -219,6 +220,8 @@ class Settings(Part):
     """Who is told of what waits for a person."""
     close: Closing = Closing()
     """Who closes months, and by whose keys it is proven."""
+    retention: Retention = Retention()
+    """How long versions are kept that newer ones have replaced."""
     journals: Journals = Journals()
     """Where proposed corrections are posted, as far as the account map leaves a choice."""
     formats: str | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,10 +19,12 @@ import polars as pl
 import sqlalchemy as sa
 
 from tieout.close.status import bad_proofs
+from tieout.prune import Place, about_prune, versions_sha256
 from tieout.register.audited import OPENING, TABLES, about, before
 from tieout.register.audittables import audit, audit_head
 from tieout.register.chain import NOTHING, canonical, digest
 from tieout.register.closetables import close_package
+from tieout.register.prunetables import prune, pruned
 from tieout.register.schema import extract, head, publication
 from tieout.workplace import Workplace
 
@@ -120,6 +123,7 @@ def verify(
     for kind in TABLES:
         findings += _rows(workplace, kind, chain)
     findings += _packages(workplace)
+    findings += _prunes(workplace, chain)
     findings += _heads(workplace)
     files = list(_files(workplace, every_version=every_version))
     counts["files"] = len(files)
@@ -169,6 +173,26 @@ def _packages(workplace: Workplace) -> Iterator[Finding]:
             yield Finding("package", f"the package {sha256[:12]} is not what was signed")
 
 
+def _prunes(workplace: Workplace, chain: Iterable[Entry]) -> Iterator[Finding]:
+    """Versions that are kept no longer, against the entries that say so: both ways."""
+    known = {one.body for one in chain if one.kind == "prune"}
+    places: dict[int, list[Place]] = defaultdict(list)
+    c = pruned.c
+    with workplace.register.reading() as connection:
+        rows = [dict(row) for row in connection.execute(sa.select(prune)).mappings()]
+        for row in connection.execute(sa.select(c.prune_id, c.table_name, c.partition, c.version)):
+            places[row.prune_id].append((row.table_name, row.partition, row.version))
+    for one in rows:
+        body = canonical(about_prune(one))
+        if body not in known:
+            yield Finding("prune", f"prune {one['id']} is not as recorded, or never recorded")
+        known.discard(body)
+        if versions_sha256(places[one["id"]]) != one["versions_sha256"]:
+            yield Finding("prune", f"prune {one['id']}: not the versions that were recorded")
+    for body in sorted(known):
+        yield Finding("prune", f"recorded, and gone: prune {json.loads(body)['id']}")
+
+
 def _heads(workplace: Workplace) -> Iterator[Finding]:
     c = publication.c
     newest = (
@@ -195,9 +219,14 @@ _File = tuple[str, Path, int, str]
 
 def _files(workplace: Workplace, *, every_version: bool) -> Iterator[_File]:
     """Files that were published, and evidence of extracts."""
-    query = sa.select(publication.c.table_name, publication.c.partition, publication.c.files)
+    c = publication.c
+    gone = sa.exists().where(
+        pruned.c.table_name == c.table_name,
+        pruned.c.partition == c.partition,
+        pruned.c.version == c.version,
+    )
+    query = sa.select(c.table_name, c.partition, c.files).where(~gone)
     if not every_version:
-        c = publication.c
         query = query.join(
             head,
             sa.and_(

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from tieout.errors import FencedError, TieoutError
 from tieout.register.audited import about
 from tieout.register.chain import append
+from tieout.register.prunetables import prune, pruned
 from tieout.register.records import (
     NewPublication,
     Publication,
@@ -172,8 +173,14 @@ def versions(connection: Connection, wanted: Mapping[Key, int]) -> list[Publicat
 def history(
     connection: Connection, table: str, partitions: Sequence[str] | None
 ) -> list[Publication]:
-    """Every version of partitions (None: of all), by moment, then by partition."""
-    statement = sa.select(publication).where(publication.c.table_name == table)
+    """Every version kept of partitions (None: of all), by moment, then by partition."""
+    c = publication.c
+    gone = sa.exists().where(
+        pruned.c.table_name == c.table_name,
+        pruned.c.partition == c.partition,
+        pruned.c.version == c.version,
+    )
+    statement = sa.select(publication).where(c.table_name == table, ~gone)
     wanted = [statement]
     if partitions is not None:
         some_of = chunks(sorted(set(partitions)))
@@ -279,3 +286,14 @@ def _publication(row: Any) -> Publication:
 
 def _name(key: Key) -> str:
     return f"{key[0]} of {key[1]}"
+
+
+def gone_at(connection: Connection, moment: datetime) -> datetime | None:
+    """When a version was taken away that readers got at a moment; None where all are kept."""
+    c = pruned.c
+    query = (
+        sa.select(sa.func.max(prune.c.pruned_at))
+        .join_from(pruned, prune, c.prune_id == prune.c.id)
+        .where(c.published_at <= moment, c.superseded_at > moment)
+    )
+    return connection.execute(query).scalar()

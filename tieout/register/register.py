@@ -79,8 +79,8 @@ class Register:
     def known_at(self, moment: datetime) -> Register:
         """The same database as it was known at a past moment, read only; UTC.
 
-        The last second may still change. Raises RequestError for a moment without a zone or one
-        that has not been yet.
+        The last second may still change. Raises RequestError for a moment without a zone, one that
+        has not been yet, and one of which not everything is kept any more.
         """
         from tieout.register.past import PastRegister  # it is a register itself
 
@@ -88,6 +88,13 @@ class Register:
             raise RequestError(f"{moment} has no time zone", "give the moment in UTC")
         with self.reading() as connection:
             current = now(connection)
+            gone = publications.gone_at(connection, moment)
+        if gone is not None:
+            raise RequestError(
+                f"what was known at {moment:%Y-%m-%d %H:%M:%S} UTC is not all kept: "
+                f"`tieout prune` took versions of then away on {gone:%Y-%m-%d}",
+                "ask about a later moment, or one at which a month was signed",
+            )
         if moment > current:
             raise RequestError(
                 f"{moment.isoformat()} has not been yet; it is {current:%Y-%m-%d %H:%M:%S} UTC",
@@ -181,7 +188,7 @@ class Register:
             return publications.versions(connection, wanted)
 
     def history(self, table: str, partitions: Sequence[str] | None = None) -> list[Publication]:
-        """Every version of partitions (None: of all), by moment, then by partition."""
+        """Every version kept of partitions (None: of all), by moment, then by partition."""
         checked_table(table)
         with self.reading() as connection:
             return publications.history(connection, table, partitions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tieout.register import audittables, closetables, eventtables
+from tieout.register import audittables, closetables, eventtables, prunetables
 from tieout.register.schema import metadata
 
-__all__ = ["audittables", "closetables", "eventtables", "metadata"]
+__all__ = ["audittables", "closetables", "eventtables", "metadata", "prunetables"]
