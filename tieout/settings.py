@@ -221,7 +221,7 @@ class Settings(Part):
     close: Closing = Closing()
     """Who closes months, and by whose keys it is proven."""
     retention: Retention = Retention()
-    """How long versions are kept that newer ones have replaced."""
+    """What `tieout prune` may take away; without it everything is kept."""
     journals: Journals = Journals()
     """Where proposed corrections are posted, as far as the account map leaves a choice."""
     formats: str | None = None

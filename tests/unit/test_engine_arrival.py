@@ -95,7 +95,7 @@ def assert_arrival_does_not_matter(pick: Pick, scenario: Scenario, *, correction
     assert_same(step_by_step(scenario, steps), all_at_once(scenario), scenario)
 
 
-@worlds.examples(4)
+@worlds.examples(3)
 @given(st.data())
 def test_portions_of_a_small_world_in_any_order_give_the_same_bytes(data: st.DataObject) -> None:
     def pick(options: Sequence[Any]) -> Any:
@@ -104,21 +104,21 @@ def test_portions_of_a_small_world_in_any_order_give_the_same_bytes(data: st.Dat
     assert_arrival_does_not_matter(pick, scenarios.scenario(pick), corrections=True)
 
 
-@worlds.examples(3, phases=[Phase.generate])
+@worlds.examples(2, phases=[Phase.generate])
 @given(SEEDS)
 def test_portions_of_many_worlds_in_any_order_give_the_same_bytes(seed: int) -> None:
     pick = random.Random(seed).choice
     assert_arrival_does_not_matter(pick, scenarios.crowd(pick, 25), corrections=False)
 
 
-@worlds.examples(3, phases=[Phase.generate])
+@worlds.examples(2, phases=[Phase.generate])
 @given(SEEDS)
 def test_windows_corrected_later_leave_no_trace(seed: int) -> None:
     pick = random.Random(seed).choice
     assert_arrival_does_not_matter(pick, scenarios.crowd(pick, 25), corrections=True)
 
 
-@worlds.examples(3, phases=[Phase.generate])
+@worlds.examples(2, phases=[Phase.generate])
 @given(SEEDS)
 def test_the_order_of_rows_in_a_file_does_not_matter(seed: int) -> None:
     rng = random.Random(seed)

@@ -108,7 +108,7 @@ WAYS = {"half-up": ROUND_HALF_UP, "half-even": ROUND_HALF_EVEN, "truncated": ROU
 FINE = st.integers(-30_000, 30_000).map(lambda units: Decimal(units).scaleb(-3))
 
 
-@worlds.examples(25, deadline=None)
+@worlds.examples(12, deadline=None)
 @given(
     st.lists(FINE, min_size=1, max_size=6),
     st.sampled_from(["document", "line"]),

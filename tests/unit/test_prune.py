@@ -25,6 +25,8 @@ from tieout.register.schema import head, publication
 from tieout.retention import Retention
 from tieout.statement import publish_statements, statements
 
+SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""The SQL is the same; one test asks both databases."""
 AMOUNTS = ("100", "90", "80", "70")
 
 
@@ -115,6 +117,7 @@ def test_what_was_replaced_long_ago_goes_and_all_else_stays(
     assert register.known_at(then).heads("lines/psp")["2026-09-10"].version == len(AMOUNTS)
 
 
+@SQLITE
 def test_without_the_setting_everything_is_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +128,7 @@ def test_without_the_setting_everything_is_kept(
     assert kept(world) == everything
 
 
+@SQLITE
 def test_a_closed_year_is_kept_as_long_as_the_policy_says(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +148,7 @@ def test_a_closed_year_is_kept_as_long_as_the_policy_says(
     assert prune_versions(world.workplace).versions == len(everything - needed(world))
 
 
+@SQLITE
 def test_what_a_signature_names_stays_even_of_an_older_month(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +163,7 @@ def test_what_a_signature_names_stays_even_of_an_older_month(
     assert ("lines/psp", "2026-09-10", 1) not in kept(world)
 
 
+@SQLITE
 def test_what_the_next_run_compares_with_stays(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +177,7 @@ def test_what_the_next_run_compares_with_stays(
     assert verify(world.workplace, every_version=True).findings == ()
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@SQLITE
 def test_what_is_cut_off_is_finished_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +201,7 @@ def test_what_is_cut_off_is_finished_by_the_next(
     assert (done.versions, done.finished > 0, kept(world)) == (0, True, wanted)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@SQLITE
 def test_what_is_hidden_as_pruned_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     later(41, monkeypatch)
     prune_versions(world.workplace)

@@ -152,7 +152,7 @@ STEPS = st.lists(
 )
 
 
-@examples(7)
+@examples(5)
 @given(STEPS)
 def test_whatever_comes_in_whatever_order_nothing_published_is_stale(
     steps: list[tuple[str, int, list[tuple[str, int, str]], bool]],

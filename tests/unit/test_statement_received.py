@@ -65,7 +65,7 @@ def beside(pick: Pick, scenario: Scenario) -> tuple[dict[Any, list[dict[str, Any
     return tables, items
 
 
-@worlds.examples(5, phases=[Phase.generate])
+@worlds.examples(3, phases=[Phase.generate])
 @given(st.integers(min_value=0, max_value=2**32))
 def test_received_is_accepted_refused_repeated_and_missing(seed: int) -> None:
     pick = random.Random(seed).choice

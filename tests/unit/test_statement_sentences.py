@@ -126,7 +126,7 @@ def assert_every_break_is_explained(scenario: Scenario) -> set[str]:
     return {one.break_class for one in found}
 
 
-@worlds.examples(6, phases=[Phase.generate])
+@worlds.examples(3, phases=[Phase.generate])
 @given(st.integers(min_value=0, max_value=2**32))
 def test_every_explanation_holds_its_figures_and_references(seed: int) -> None:
     assert_every_break_is_explained(scenarios.crowd(random.Random(seed).choice, 40))
