@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pipelines.cli import tieout as command_line
 from tieout.sample.make import FEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,9 +43,17 @@ DAY = ("--from", "2026-10-05", "--to", "2026-10-05")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def tieout(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program as a process of its own."""
     command = [str(Path(sys.executable).parent / "tieout"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def tieout(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded Dagster already."""
+    with chdir(folder):
+        done = CliRunner().invoke(command_line, arguments)
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def deliver(folder: Path, feed: str, text: str) -> None:
@@ -148,7 +159,7 @@ def test_a_wrong_configuration_is_told_with_its_line(place: Path) -> None:
 def test_the_demo_prints_the_report_and_the_score_and_the_same_again(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tieout.yaml", tmp_path)
     small = ("--invoices-per-day", "8", "--from", "2026-10-01", "--to", "2026-10-01")
-    first = tieout(tmp_path, "demo", *small)
+    first = started(tmp_path, "demo", *small)
     assert first.returncode == 0, first.stderr + first.stdout
     assert "Completeness report" in first.stdout
     assert "precision" in first.stdout
