@@ -73,7 +73,7 @@ bench-backfill: $(DEV)  ## 365 days in one range against one partition, and agai
 	@$(BIN)/python -W ignore -m tests.bench.backfill --days 365
 
 .PHONY: faults
-faults: $(DEV)  ## two hundred injected faults of each kind (make test injects twenty)
+faults: $(DEV)  ## two hundred injected faults of each kind (make test injects a few)
 	@TIEOUT_FAULTS=200 $(PYTEST) tests/faults --timeout 3600
 
 .PHONY: fuzz

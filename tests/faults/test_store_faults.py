@@ -33,7 +33,7 @@ from tieout.store import Store
 pytestmark = pytest.mark.faults
 
 TABLE = "lines/adyen"
-KILLS = int(os.environ.get("TIEOUT_FAULTS", "20"))
+KILLS = int(os.environ.get("TIEOUT_FAULTS", "8"))
 SCHEMA = {"n": pl.Int64(), "amount": pl.Decimal(18, 4)}
 ROOT = Path(__file__).resolve().parents[2]
 
