@@ -6,7 +6,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.scenarios import Row, Window
 from tests.unit.test_engine_arrival import corrected_later, portions, spoiled
 from tests.worlds import World, extract_sha256
 from tieout.changes.diff import diff
-from tieout.changes.versions import versions
+from tieout.changes.versions import Version, versions
 from tieout.errors import RequestError
 from tieout.model import Figure, Statement
 from tieout.periods import Period, month_of
@@ -273,6 +273,74 @@ def test_what_changed_since_is_told_of_the_open_month_alone(world: World) -> Non
         assert found.holds
         assert {one.line_id for one in found.lines} == lines
         assert found.locked == (("A",) if period == SEPTEMBER else ())
+
+
+def test_what_is_beside_the_lines_of_a_window_that_a_lock_knows_keeps_its_name() -> None:
+    """A month of A is locked; what B's rows of the very same window come to is told as ever."""
+    day = "2026-09-10"
+
+    def beside(small: World, stated: str, refused: dict[str, str]) -> None:
+        gap = {"stated_count": 10, "found_count": 9, "break_class": "control_total_mismatch"}
+        amounts = {"stated_amount": Decimal(stated), "found_amount": Decimal(90)}
+        small.beside(
+            "deliveries",
+            "psp",
+            day,
+            [{"ref": "batch", "entity": "B", "currency": "USD"} | gap | amounts],
+        )
+        rows = [
+            {
+                "line_id": f"R-{entity}",
+                "entity": entity,
+                "currency": "USD",
+                "period": date(2026, 9, 10),
+            }
+            | {"row_number": number, "extract_sha256": amount, "amount": Decimal(amount)}
+            for number, (entity, amount) in enumerate(refused.items(), 1)
+        ]
+        small.beside("quarantine", "psp", day, rows)
+
+    def bring(small: World, amount: str, version: int) -> None:
+        lines = [
+            paid("a", amount, day, version=version),
+            paid("b", "50", day, version=version) | {"entity": "B"},
+        ]
+        small.deliver({("psp", day): lines})
+
+    with worlds.world({"small": ONE_TO_ONE}) as small:
+        days = [date(2026, 9, 10), date(2026, 10, 1)]
+        bring(small, "100", 1)
+        beside(small, "100", {"A": "12", "B": "3"})
+        october_first = [made("m", "42", "2026-10-01") for made in (paid, posted)]
+        small.deliver(
+            {("psp", "2026-10-01"): october_first[:1], ("erp", "2026-10-01"): october_first[1:]}
+        )
+        small.reconcile("small")
+        publish_statements(small.workplace, "small", days, run_id="run")
+        lock(small.workplace.register, "A", "2026-09")
+        before = Version(None, datetime.now(UTC))
+        bring(small, "90", 2)
+        beside(small, "105", {"A": "20", "B": "3"})
+        small.reconcile("small")
+        publish_statements(small.workplace, "small", days, run_id="run")
+        after = Version(None, datetime.now(UTC))
+        september = diff(small.workplace, "small", SEPTEMBER, before, after)
+        october = diff(small.workplace, "small", OCTOBER, before, after)
+        stated_now = stated(small, OCTOBER)[OCTOBER, ("A", "USD", "source")]
+    assert september.holds
+    assert october.holds
+    assert [(one.what, one.change, one.feed, one.line_id) for one in september.lines] == [
+        ("not_in_file", "changed", "psp", "batch")
+    ]
+    assert {(one.what, one.change, one.feed, one.line_id, one.amount) for one in october.lines} == {
+        ("line", "came", "psp", "P-a~2026-10", Decimal(-10)),
+        ("refused", "came", "psp", "R-A~2026-10", Decimal(-12)),
+        ("refused", "came", "psp", "R-A~2026-10", Decimal(20)),
+    }
+    assert stated_now.rows["quarantined"] == Figure(0, Decimal(8))
+    assert stated_now.rows["received"].amount == Decimal(42 - 10 + 8)
+    # 42 is matched of 42 + 10 + 12 + 20: each row has a weight of its own.
+    assert stated_now.completeness["amount"] == Decimal(50)
 
 
 # Random worlds

@@ -26,7 +26,7 @@ from tieout.workplace import Workplace
 
 SIDES: tuple[SideName, SideName] = ("source", "target")
 
-ENGINE_VERSION = 7
+ENGINE_VERSION = 8
 """Raised when the meaning of a statement in sql/ changes: every reconciliation works anew."""
 
 Place = tuple[str, str]
