@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from tieout.close.status import bad_proofs
+from tieout.close.status import check_proofs
 from tieout.prune import Place, about_prune, versions_sha256
 from tieout.register.audited import OPENING, TABLES, about, before
 from tieout.register.audittables import audit, audit_head
@@ -132,7 +132,7 @@ def verify(
         watch("files", number, len(files))
         if (problem := _damage(path, size, sha256)) is not None:
             findings.append(Finding(check, problem))
-    findings += [Finding("signature", told) for told in bad_proofs(workplace)]
+    findings += [Finding("signature", told) for told in check_proofs(workplace).wrong]
     stated = [*_statements(workplace)]
     counts["statements"] = len(stated)
     findings += [found for one in stated for found in _adds_up(one)]

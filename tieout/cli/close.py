@@ -137,7 +137,7 @@ def status_(places: Places, entity: str | None, verify: bool, as_json: bool) -> 
     """
     with read_home(places) as workplace:
         found = status.months(workplace, entity)
-        wrong = status.bad_proofs(workplace) if verify else []
+        proofs = status.check_proofs(workplace) if verify else None
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], indent=2))
     else:
@@ -146,9 +146,12 @@ def status_(places: Places, entity: str | None, verify: bool, as_json: bool) -> 
             signed = f"  {one.package_sha256[:12]}" if one.package_sha256 else ""
             note = f"  ({one.note})" if one.note else ""
             click.echo(f"{one.entity:<8} {one.month}  {one.state:<9}{by}{signed}{note}")
-    for problem in wrong:
+    if proofs is None:
+        return
+    for problem in proofs.wrong:
         say(problem)
-    click.get_current_context().exit(FAILED if wrong else 0)
+    say(f"{proofs.checked} signatures checked, {len(proofs.wrong)} of them do not hold")
+    click.get_current_context().exit(FAILED if proofs.wrong else 0)
 
 
 @close.command(

@@ -115,7 +115,7 @@ def person_of(workplace: Workplace, by: Proven, act: Act) -> Person:
     role = _ROLE[act]
     if role is not None and role not in person.roles:
         raise NotAllowedError(
-            f"{person.name} has not the role of a {role}", f"somebody who has must {act} it"
+            f"{person.name} does not have the role {role}", f"somebody who has it must {act}"
         )
     return person
 

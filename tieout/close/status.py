@@ -76,15 +76,26 @@ def _month(entity: str, month: Period, acts: list[Done]) -> Month:
     return Month(entity, month, state, by.act, by.who, by.done_at, by.package_sha256, note)
 
 
-def bad_proofs(workplace: Workplace) -> list[str]:
-    """Acts whose signature is not of what the register says, a sentence each."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What became of checking signatures again: how many there are, and a sentence for each that
+    does not hold.
+    """
+
+    checked: int
+    wrong: list[str]
+
+
+def check_proofs(workplace: Workplace) -> Proofs:
+    """Check that the signature of every act is of what the register says, by who it says."""
+    checked, wrong = 0, []
     allowed = workplace.settings.close.signers(workplace.settings.base)
     for entity in sorted(workplace.settings.entities):
         for month in months_since(workplace.settings.calendar.start):
             before = named_after(None, None)
             for one in history(workplace.register, entity, month):
                 if one.proven_by == "ssh":
+                    checked += 1
                     text = text_to_sign(
                         one.act,
                         workplace.settings.company,
@@ -97,9 +108,9 @@ def bad_proofs(workplace: Workplace) -> list[str]:
                     try:
                         by = signer(text, one.proof or "", allowed, one.done_at)
                     except TieoutError as problem:
-                        found.append(f"{month} of {entity}, {one.act}: {problem.problem}")
+                        wrong.append(f"{month} of {entity}, {one.act}: {problem.problem}")
                     else:
                         if by != one.principal:
-                            found.append(f"{month} of {entity}, {one.act}: signed by {by}")
+                            wrong.append(f"{month} of {entity}, {one.act}: signed by {by}")
                 before = named_after(one.id, one.proof)
-    return found
+    return Proofs(checked, wrong)
