@@ -15,16 +15,19 @@ from sqlalchemy.engine import Engine
 from tieout.errors import TieoutError
 from tieout.register import decisions, extracts, publications
 from tieout.register.decisions import Decision
+from tieout.register.heads import Heads
 from tieout.register.records import Publication, TakenExtract
 from tieout.register.register import Register
 
 
 class PastRegister(Register):
-    """Reads as of `moment` (UTC). It shares the connections of the register it was made from."""
+    """Reads as of `moment` (UTC). It shares the connections of the register it was made from,
+    and what that has read."""
 
-    def __init__(self, engine: Engine, moment: datetime) -> None:
+    def __init__(self, engine: Engine, moment: datetime, heads: Heads) -> None:
         super().__init__(engine)
         self._moment = moment
+        self._heads = heads
 
     @property
     def moment(self) -> datetime:

@@ -123,39 +123,6 @@ def publish(
     return made
 
 
-def heads(
-    connection: Connection,
-    table: str,
-    partitions: Sequence[str] | None,
-    as_of: datetime | None,
-) -> dict[str, Publication]:
-    """The newest publication by partition, now or as of a moment."""
-    statement = sa.select(publication).where(publication.c.table_name == table)
-    if as_of is None:
-        statement = statement.join(
-            head,
-            sa.and_(
-                head.c.table_name == publication.c.table_name,
-                head.c.partition == publication.c.partition,
-                head.c.version == publication.c.version,
-            ),
-        )
-    else:
-        statement = _as_of(statement, as_of)
-    if partitions is None:
-        rows = list(connection.execute(statement).mappings())
-    else:
-        rows = [
-            row
-            for some in chunks(sorted(set(partitions)))
-            for row in connection.execute(
-                statement.where(publication.c.partition.in_(some))
-            ).mappings()
-        ]
-    found = {row["partition"]: _publication(row) for row in rows}
-    return {partition: found[partition] for partition in sorted(found)}
-
-
 def versions(connection: Connection, wanted: Mapping[Key, int]) -> list[Publication]:
     """Past or present publications by (table, partition) and version, in that order."""
     found: list[Publication] = []
@@ -197,18 +164,6 @@ def tables(connection: Connection, prefix: str, as_of: datetime | None) -> list[
     if as_of is not None:
         statement = statement.where(publication.c.published_at <= as_of)
     return sorted(connection.execute(statement).scalars())
-
-
-def _as_of(statement: sa.Select[Any], as_of: datetime) -> sa.Select[Any]:
-    """Keep the last version published by then; `later` looks for one that replaced it by then."""
-    later = publication.alias("later")
-    replaced = sa.exists().where(
-        later.c.table_name == publication.c.table_name,
-        later.c.partition == publication.c.partition,
-        later.c.version > publication.c.version,
-        later.c.published_at <= as_of,
-    )
-    return statement.where(publication.c.published_at <= as_of, ~replaced)
 
 
 def _check_fences(connection: Connection, keys: Sequence[Key], epochs: Mapping[Key, int]) -> None:

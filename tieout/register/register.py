@@ -18,6 +18,7 @@ from tieout.connections import shown
 from tieout.errors import RequestError, TieoutError
 from tieout.register import database, decisions, extracts, publications
 from tieout.register.decisions import Decision, NewDecision
+from tieout.register.heads import Heads
 from tieout.register.records import (
     NewPublication,
     Publication,
@@ -35,6 +36,7 @@ class Register:
     def __init__(self, engine: Engine) -> None:
         self._readers = engine
         self._writers = engine.execution_options(writes=True)
+        self._heads = Heads()
 
     @classmethod
     def open(cls, url: str | URL) -> Register:
@@ -100,7 +102,7 @@ class Register:
                 f"{moment.isoformat()} has not been yet; it is {current:%Y-%m-%d %H:%M:%S} UTC",
                 "give a past moment",
             )
-        return PastRegister(self._readers, moment.astimezone(UTC))
+        return PastRegister(self._readers, moment.astimezone(UTC), self._heads)
 
     # Publications
 
@@ -180,7 +182,7 @@ class Register:
         if as_of is not None and as_of.tzinfo is None:
             raise TieoutError(f"{as_of} has no time zone", "give the moment in UTC")
         with self.reading() as connection:
-            return publications.heads(connection, table, partitions, as_of)
+            return self._heads.of(connection, table, partitions, as_of)
 
     def versions(self, wanted: Mapping[tuple[str, str], int]) -> list[Publication]:
         """Publications of given versions, by (table, partition), in that order."""
