@@ -4,7 +4,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
+from functools import cache
 
 import dagster as dg
 
@@ -24,7 +25,7 @@ from assets.pages import chart_days, statement_page
 from assets.partitions import ONE_RUN, known_days, partitions
 from assets.resources import OpenWorkplace, clear_failures
 from tieout.breaks import breaks
-from tieout.changes.diff import diff
+from tieout.changes.diff import changes
 from tieout.changes.versions import versions
 from tieout.model import Break, Statement
 from tieout.periods import DAY_FORMAT, Period, parse_period
@@ -125,13 +126,19 @@ def versions_told(workplace: Workplace, name: str, days: Sequence[str]) -> dict[
     """
     told: dict[str, str] = {}
     compared = 0
+
+    @cache  # days that a run states again have their moments in common
+    def known_at(moment: datetime) -> Workplace:
+        return workplace.known_at(moment)
+
     for day in reversed(days):
         period = parse_period(day)
         found = versions(workplace, name, period)
         if len(found) > 1 and compared < MOST_COMPARED:
             compared += 1
-            change = diff(workplace, name, period, found[-2], found[-1], most=0)
-            told[day] = sentence(found[-1], change)
+            before, after = found[-2:]
+            places = known_at(before.moment), known_at(after.moment)
+            told[day] = sentence(after, changes(*places, name, period, before, after))
         else:
             told[day] = sentence(found[-1], None) if found else ""
             if len(found) > 1:

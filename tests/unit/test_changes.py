@@ -206,7 +206,7 @@ def test_what_no_line_explains_is_shown_and_does_not_hold() -> None:
     """
     version = Version(1, datetime(2026, 3, 31, tzinfo=UTC))
     row = RowChange("A", "USD", "source", "matched", Figure(), Figure(2, Decimal(5)), Figure(1))
-    whole = Diff(NAME, PERIODS[0], version, version, (row,), (), (), {})
+    whole = Diff(NAME, PERIODS[0], version, version, (), (), {}, (), (row,))
     assert not whole.holds
     assert row.rest == Figure(1, Decimal(5))
     assert "! A, USD, source, matched: 1 line, 5.00 USD of the change" in text(whole)

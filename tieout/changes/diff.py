@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from decimal import Decimal
-from typing import Any
+from dataclasses import fields, replace
 
 import polars as pl
 from duckdb import ColumnExpression, ConstantExpression
@@ -18,19 +16,20 @@ from duckdb import ColumnExpression, ConstantExpression
 from tieout.changes.causes import Causes, Row
 from tieout.changes.model import (
     ChangeKind,
+    Changes,
     DeliveryChange,
     Diff,
     Happened,
     LineChange,
-    RowChange,
 )
+from tieout.changes.proof import Rows, add_effects, row_changes, rows_of
 from tieout.changes.touched import touched_days
 from tieout.changes.versions import Version, versions
 from tieout.engine.duck import Engine, session
 from tieout.formats.catalogue import format_of
 from tieout.lines.columns import columns
 from tieout.locks import locks
-from tieout.model import ANSWERS, OPEN_ITEM_ROWS, STATEMENT_ROWS, Figure, Statement
+from tieout.model import Figure
 from tieout.periods import Period
 from tieout.register.records import Publication
 from tieout.stale import feeds_of
@@ -41,16 +40,6 @@ from tieout.workplace import Workplace
 MOST_LINES = 200
 """Changed lines given one by one, the largest; all are counted and add up."""
 
-Key = tuple[str, str, str]
-"""Entity, currency, side."""
-Rows = dict[tuple[Key, str], Figure]
-_EXPLAINED = ("matched", "matched_in_transit", "timing", "breaks")
-_OPEN = {
-    "carried": ("opening", "closing"),
-    "cleared": ("opening", "cleared"),
-    "new": ("new", "closing"),
-}
-_BESIDE = {"repeated": "duplicates", "refused": "quarantined", "not_in_file": "not_in_file"}
 _BATCH = 50_000
 
 
@@ -68,8 +57,37 @@ def diff(
     Both are made with the configuration of now. Raises RequestError for a moment that has not been.
     """
     then, now = (workplace.known_at(one.moment) for one in (before, after))
+    found, sums = _compare(then, now, name, period, before, after, most)
+    was, is_ = (
+        rows_of([one for one in statements(place, name, period) if one.entity not in found.locked])
+        for place in (then, now)
+    )
+    told = {one.name: getattr(found, one.name) for one in fields(found)}
+    return Diff(**told, rows=tuple(row_changes(was, is_, sums)))
+
+
+def changes(
+    then: Workplace, now: Workplace, name: str, period: Period, before: Version, after: Version
+) -> Changes:
+    """What happened between two versions, without the lines one by one and without the proof.
+
+    `then` and `now`: the workplace as known at their moments.
+    """
+    return _compare(then, now, name, period, before, after, most=0)[0]
+
+
+def _compare(
+    then: Workplace,
+    now: Workplace,
+    name: str,
+    period: Period,
+    before: Version,
+    after: Version,
+    most: int,
+) -> tuple[Changes, Rows]:
+    """The changes, and what they add up to in each row of the statements."""
     throughs = (delivered_through(then, name), delivered_through(now, name))
-    with session(workplace.store.root, workplace.settings.limits) as engine:
+    with session(now.store.root, now.settings.limits) as engine:
         locked = _locked(now, period)
         touched = touched_days(then, now, name, period, throughs)
         engine.frame("day_compared", pl.DataFrame({"period": touched}, {"period": pl.Date}))
@@ -85,24 +103,13 @@ def diff(
             for row in batch.iter_rows(named=True):
                 one = _line(row, causes)
                 counted[_happened(row, one, kinds)] += 1
-                _add_effects(sums, row)
+                add_effects(sums, row)
                 if len(lines) < most:
                     lines.append(one)
-    made = [
-        _rows([one for one in statements(place, name, period) if one.entity not in locked])
-        for place in (then, now)
-    ]
-    return Diff(
-        name,
-        period,
-        before,
-        after,
-        tuple(_row_changes(made[0], made[1], sums)),
-        tuple(lines),
-        tuple(_deliveries(failing_then, failing_now, causes)),
-        dict(counted.most_common()),
-        tuple(locked),
-    )
+    deliveries = tuple(_deliveries(failing_then, failing_now, causes))
+    told = dict(counted.most_common())
+    found = Changes(name, period, before, after, tuple(lines), deliveries, told, tuple(locked))
+    return found, sums
 
 
 def _locked(workplace: Workplace, period: Period) -> list[str]:
@@ -114,17 +121,19 @@ def _locked(workplace: Workplace, period: Period) -> list[str]:
 
 def last_change(
     workplace: Workplace, name: str, period: Period
-) -> tuple[Version, Diff | None] | None:
+) -> tuple[Version, Changes | None] | None:
     """The last version of the statements of a period, and what changed since the one before.
 
-    None where nothing has been published; no Diff where there is no version before.
+    None where nothing has been published; no Changes where there is no version before.
     """
     found = versions(workplace, name, period)
     if not found:
         return None
     if len(found) == 1:
         return found[0], None
-    return found[-1], diff(workplace, name, period, found[-2], found[-1], most=0)
+    before, after = found[-2:]
+    then, now = workplace.known_at(before.moment), workplace.known_at(after.moment)
+    return after, changes(then, now, name, period, before, after)
 
 
 def _show(
@@ -236,74 +245,6 @@ _NOUNS = {
     "refused": "refused row",
     "not_in_file": "difference to a sender's total",
 }
-
-
-def _add_effects(sums: Rows, row: Row) -> None:
-    """Take a line out of the rows it counted in, and into those that it counts in now."""
-    for when, sign in (("was", -1), ("is", 1)):
-        if row[f"{when}_there"]:
-            key = (row[f"{when}_entity"], row[f"{when}_currency"], row["side"])
-            lines, amount = row[f"{when}_lines"], row[f"{when}_amount"]
-            for name, way in _places(row, when):
-                sums[key, name] += Figure(sign * way * lines, Decimal(sign * way) * amount)
-
-
-def _places(row: Row, when: str) -> Iterator[tuple[str, int]]:
-    """The rows of the statement that a line counts in, and whether it adds or takes away."""
-    kind = row["kind"]
-    if kind != "line":
-        yield "received", 1
-        yield _BESIDE[kind], 1
-        return
-    if row[f"{when}_filed"]:
-        yield from (("received", 1), ("accepted", 1), ("unexplained", 1))
-    figure = row[f"{when}_figure"]
-    if figure == "duplicates":
-        yield from (("duplicates", 1), ("accepted", -1), ("unexplained", -1))
-    elif figure in _EXPLAINED:
-        yield figure, 1
-        yield "unexplained", -1
-    if figure == "breaks":
-        yield f"breaks: {row[f'{when}_break_class']}", 1
-    if row[f"{when}_answer"] is not None:
-        yield f"answer: {row[f'{when}_answer']}", 1
-    for name in _OPEN.get(row[f"{when}_open_item"], ()):
-        yield name, 1
-
-
-def _rows(found: Sequence[Statement]) -> Rows:
-    """Every row of statements, by the names that the changes have."""
-    rows: Rows = {}
-    for one in found:
-        key = (one.entity, one.currency, one.side)
-        named: dict[str, Figure] = {
-            **one.rows,
-            **{f"breaks: {name}": figure for name, figure in one.breaks_by_class.items()},
-            **{f"answer: {name}": figure for name, figure in (one.answers or {}).items()},
-            **one.open_items,
-        }
-        rows |= {(key, name): figure for name, figure in named.items()}
-    return rows
-
-
-def _row_changes(was: Rows, now: Rows, sums: Mapping[Any, Figure]) -> Iterator[RowChange]:
-    """Rows that differ, and rows that the lines say differ, in the order of a statement."""
-    for key, name in sorted({*was, *now, *sums}, key=_in_order):
-        place = (key, name)
-        entity, currency, side = key
-        figures = [rows.get(place, Figure()) for rows in (was, now, sums)]
-        one = RowChange(entity, currency, side, name, *figures)
-        if one.change != Figure() or one.rest != Figure():
-            yield one
-
-
-_ORDER = {name: n for n, name in enumerate((*STATEMENT_ROWS, *ANSWERS, *OPEN_ITEM_ROWS))}
-
-
-def _in_order(place: tuple[Key, str]) -> tuple[object, ...]:
-    (entity, currency, side), name = place
-    first, _, rest = name.partition(": ")
-    return entity, currency, side, _ORDER[rest if first == "answer" else first], rest
 
 
 def _deliveries(was: pl.DataFrame, now: pl.DataFrame, causes: Causes) -> Iterator[DeliveryChange]:

@@ -180,8 +180,8 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Diff:
-    """What changed in the statements of a period between two of its versions or moments.
+class Changes:
+    """What came, went and changed in a period between two versions or moments of its statements.
 
     `lines` are the largest changes; `counted` counts all of them by what happened and why. `locked`
     are entities for which the period is locked: what came since is in no row of it.
@@ -191,16 +191,22 @@ class Diff:
     period: Period
     before: Version
     after: Version
-    rows: tuple[RowChange, ...]
     lines: tuple[LineChange, ...]
     deliveries: tuple[DeliveryChange, ...]
     counted: Mapping[Happened, int]
-    locked: tuple[str, ...] = ()
+    locked: tuple[str, ...]
 
     @property
     def left_out(self) -> int:
         """Changed lines beyond those in `lines`."""
         return sum(self.counted.values()) - len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Diff(Changes):
+    """The changes, and the rows of the statements that they have to explain."""
+
+    rows: tuple[RowChange, ...]
 
     @property
     def holds(self) -> bool:

@@ -63,12 +63,8 @@ def _versions(
         statement = sa.select(columns.partition, newest).group_by(columns.partition)
         statement = statement.where(columns.published_at <= as_of)
     statement = statement.where(columns.table_name == table)
-    if partitions is None:
-        return dict(connection.execute(statement).tuples().all())
-    return {
-        partition: version
-        for some in chunks(sorted(set(partitions)))
-        for partition, version in connection.execute(
-            statement.where(columns.partition.in_(some))
-        ).tuples()
-    }
+    asked = [statement]
+    if partitions is not None:
+        some_of = chunks(sorted(set(partitions)))
+        asked = [statement.where(columns.partition.in_(some)) for some in some_of]
+    return {partition: version for one in asked for partition, version in connection.execute(one)}

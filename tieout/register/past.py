@@ -28,6 +28,7 @@ class PastRegister(Register):
         super().__init__(engine)
         self._moment = moment
         self._heads = heads
+        self._known: dict[str, dict[str, Publication]] = {}
 
     @property
     def moment(self) -> datetime:
@@ -42,8 +43,14 @@ class PastRegister(Register):
         as_of: datetime | None = None,
     ) -> dict[str, Publication]:
         """What readers got then; an earlier `as_of` is earlier still."""
-        moment = self.moment if as_of is None else min(as_of, self.moment)
-        return super().heads(table, partitions, as_of=moment)
+        if as_of is not None and as_of < self.moment:
+            return super().heads(table, partitions, as_of=as_of)
+        if partitions is not None:
+            return super().heads(table, partitions, as_of=self.moment)
+        # The past stays what it was: a whole table is asked for once.
+        if table not in self._known:
+            self._known[table] = super().heads(table, as_of=self.moment)
+        return dict(self._known[table])
 
     def versions(self, wanted: Mapping[tuple[str, str], int]) -> list[Publication]:
         """Publications of given versions, as far as they were there."""

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from tieout.changes.model import DeliveryChange, Diff, Happened, LineChange, RowChange
+from tieout.changes.model import Changes, DeliveryChange, Diff, Happened, LineChange, RowChange
 from tieout.changes.versions import Version
 from tieout.known import moment_text
 from tieout.model import Figure
@@ -64,7 +64,7 @@ def versions_text(name: str, period: object, found: Sequence[Version]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sentence(version: Version, change: Diff | None) -> str:
+def sentence(version: Version, change: Changes | None) -> str:
     """`version 3 (...); since version 2: 1 invoice line came with billing.csv (...)`."""
     own = (
         f"version {version.number} ({moment_text(version.moment.replace(second=0, microsecond=0))})"
@@ -80,7 +80,7 @@ def sentence(version: Version, change: Diff | None) -> str:
     return since + (", ".join(told) or "no line changed")
 
 
-def _together(change: Diff) -> list[tuple[Happened, int]]:
+def _together(change: Changes) -> list[tuple[Happened, int]]:
     """What happened, first what extracts brought, then what became of lines; the most first."""
     return sorted(
         change.counted.items(),
