@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from tieout.matching.inputs import fingerprint
+from tieout.matching.inputs import fingerprint, is_configured_alike
 from tieout.matching.publish import RUN
 from tieout.workplace import Workplace
 
@@ -47,4 +47,6 @@ def moment_text(moment: datetime) -> str:
 
 def _is_changed(workplace: Workplace, name: str) -> bool:
     then = workplace.register.heads(f"reconciled/{name}", [RUN]).get(RUN)
-    return then is not None and then.totals.get("fingerprint") != fingerprint(workplace, name)
+    if then is None:
+        return False
+    return not is_configured_alike(then.totals.get("fingerprint"), fingerprint(workplace, name))

@@ -23,6 +23,7 @@ from tests.worlds import World, extract_sha256
 from tieout.changes.diff import diff
 from tieout.changes.versions import Version, versions
 from tieout.errors import RequestError
+from tieout.known import heading
 from tieout.model import Figure, Statement
 from tieout.periods import Period, month_of
 from tieout.restatement import restatements
@@ -247,6 +248,35 @@ def test_a_reopened_month_takes_its_late_lines_back(world: World) -> None:
     world.reconcile("small")
     own = ("2026-09-29", Decimal(20), "open", "missing_in_target", None, None)
     assert told(world) == SIGNED | {"P-z": own}
+
+
+def test_reopening_is_the_cause_of_what_went_back(world: World) -> None:
+    days = [date(2026, 9, 10), date(2026, 9, 29), date(2026, 10, 1), date(2026, 10, 8)]
+
+    def version() -> Version:
+        world.reconcile("small")
+        publish_statements(world.workplace, "small", days, run_id="run")
+        return Version(None, datetime.now(UTC))
+
+    changed = [
+        paid("a", "90", "2026-09-10", version=2),
+        paid("b", "50", "2026-09-10", version=2),
+        paid("c", "7", "2026-09-10", version=2),
+    ]
+    world.deliver({("psp", "2026-09-10"): changed})
+    before = version()
+    release(world.workplace.register, "A", "2026-09")
+    after = version()
+    causes = {}
+    for period in (SEPTEMBER, OCTOBER):
+        found = diff(world.workplace, "small", period, before, after)
+        assert found.holds
+        causes |= {one.line_id: (one.cause.kind, one.cause.text) for one in found.lines}
+    reopened = ("reopened", "2026-09 of A was reopened")
+    assert causes["E-a"] == causes["P-a~2026-10"] == reopened
+    told_of = heading(world.workplace.known_at(before.moment), ["small"])
+    assert told_of is not None
+    assert "configuration" not in told_of
 
 
 def test_what_changed_since_is_told_of_the_open_month_alone(world: World) -> None:

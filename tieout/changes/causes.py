@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tieout.changes.model import Cause, CauseKind, taken_text
+from tieout.locks import locks
+from tieout.matching.inputs import is_configured_alike
 from tieout.matching.publish import RUN
 from tieout.periods import DAY_FORMAT
 from tieout.register.decisions import Decision
@@ -22,7 +25,8 @@ _BY_TIME = ("timing", "breaks")
 
 @dataclass(frozen=True)
 class Causes:
-    """What happened between two moments: extracts, decisions, deliveries, configuration."""
+    """What happened between two moments: extracts, decisions, deliveries, reopened months,
+    configuration."""
 
     extracts: Mapping[tuple[str, str], TakenExtract]
     """By feed and sha256, the last one taken; all that were known at the later moment."""
@@ -32,6 +36,8 @@ class Causes:
     taken_back: Mapping[int, Decision]
     before: Through
     after: Through
+    reopened: Mapping[str, str]
+    """The months of an entity that were reopened, as text."""
     configured: bool
     """Whether the configuration is another one."""
     _found: dict[tuple[str, str, str | None], Cause | None] = field(default_factory=dict)
@@ -64,15 +70,18 @@ class Causes:
             },
             before=throughs[0],
             after=throughs[1],
-            configured=_fingerprint(before, name) != _fingerprint(after, name),
+            reopened=_reopened(before, after),
+            configured=not is_configured_alike(
+                _fingerprint(before, name), _fingerprint(after, name)
+            ),
         )
 
     def of_line(self, row: Row) -> Cause:
         """Why a line came, went or changed."""
         feed = row["feed"]
         if not row["is_there"]:
-            return self.successor(feed, row["was_extract_sha256"]) or self._otherwise()
-        return self.extract(feed, row["is_extract_sha256"]) or self._otherwise()
+            return self.successor(feed, row["was_extract_sha256"]) or self._otherwise(row)
+        return self.extract(feed, row["is_extract_sha256"]) or self._otherwise(row)
 
     def of_outcome(self, row: Row) -> Cause:
         """Why something else became of a line that is what it was."""
@@ -81,7 +90,7 @@ class Causes:
             or self._of_time(row)
             or self._of_counterpart(row)
             or self._redelivered(row)
-            or self._otherwise()
+            or self._otherwise(row)
         )
 
     def extract(self, feed: str, sha256: str | None) -> Cause | None:
@@ -173,7 +182,10 @@ class Causes:
             return None
         return self.extract(row["feed"], row["is_extract_sha256"])
 
-    def _otherwise(self) -> Cause:
+    def _otherwise(self, row: Row | None = None) -> Cause:
+        entity = "" if row is None else str(row["is_entity"] or row["was_entity"])
+        if entity in self.reopened:
+            return Cause("reopened", f"{self.reopened[entity]} of {entity} was reopened")
         if self.configured:
             return Cause("configuration", "the configuration changed")
         return Cause("other", "other lines that it can be matched with")
@@ -198,6 +210,16 @@ def _decisions(workplace: Workplace, name: str) -> Iterable[Decision]:
         yield from workplace.register.decisions(link)
 
 
-def _fingerprint(workplace: Workplace, name: str) -> object:
+def _reopened(before: Workplace, after: Workplace) -> dict[str, str]:
+    """Months that were locked at the earlier moment and are not at the later one, by entity."""
+    still = {(one.entity, one.month) for one in locks(after.register)}
+    months: dict[str, list[str]] = defaultdict(list)
+    for one in locks(before.register):
+        if (one.entity, one.month) not in still:
+            months[one.entity].append(str(one.month))
+    return {entity: " and ".join(some) for entity, some in months.items()}
+
+
+def _fingerprint(workplace: Workplace, name: str) -> str | None:
     head = workplace.register.heads(f"reconciled/{name}", [RUN]).get(RUN)
     return None if head is None else head.totals.get("fingerprint")

@@ -21,6 +21,7 @@ CauseKind = Literal[
     "decision",
     "taken_back",
     "time",
+    "reopened",
     "configuration",
     "other",
 ]

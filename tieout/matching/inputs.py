@@ -58,7 +58,10 @@ def side_kinds(workplace: Workplace, name: str) -> dict[SideName, Kind]:
 
 
 def fingerprint(workplace: Workplace, name: str) -> str:
-    """Changes whenever published outcomes of a reconciliation would no longer be the right ones."""
+    """Changes whenever published outcomes of a reconciliation would no longer be the right ones.
+
+    The sha256 of its configuration, and how many locks were given up, where any was.
+    """
     reconciliation = workplace.settings.reconciliations[name]
     told = reconciliation.model_dump_json()
     if any(rule.currency == "functional" for rule in reconciliation.passes):
@@ -67,9 +70,14 @@ def fingerprint(workplace: Workplace, name: str) -> str:
     if reconciliation.target is not None and reconciliation.target.expects is not None:
         rules = workplace.settings.fees[reconciliation.target.expects]
         told += "".join(rule.model_dump_json() for rule in rules)
-    if given_up := releases(workplace.register):
-        told += f"reopened {given_up}"
-    return hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{ENGINE_VERSION} {told}".encode()).hexdigest()
+    given_up = releases(workplace.register)
+    return f"{digest} reopened {given_up}" if given_up else digest
+
+
+def is_configured_alike(one: str | None, other: str | None) -> bool:
+    """Whether two fingerprints are of the same configuration, whatever was reopened between."""
+    return (one or "").partition(" ")[0] == (other or "").partition(" ")[0]
 
 
 @dataclass(frozen=True)
