@@ -188,7 +188,7 @@ def _publications(
         head
         for table in sorted(tables)
         for head in workplace.register.heads(table).values()
-        if _may_count(head.totals, first, last)
+        if head.files and _may_count(head.totals, first, last)
     ]
 
 

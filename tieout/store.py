@@ -125,6 +125,8 @@ class Store:
         """
         found: list[str] = []
         for publication in publications:
+            if not publication.files:
+                continue
             folder = self.folder(publication.table, publication.partition)
             for file in publication.files:
                 path = folder / file.name

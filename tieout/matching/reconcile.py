@@ -121,8 +121,11 @@ def _choose_lines(
     if opened:
         _show_published(engine, workplace, name, "corrected_outcome", opened)
         engine.run("affected_corrections")
-    for _ in range(MOST_HOPS):
-        if engine.run("affected_grow") + engine.run("reached_grow") == 0:
+    for hop in range(MOST_HOPS):
+        # Each reads the keys of all lines. What a person decided on is affected from the start.
+        if engine.run("affected_grow") == 0 and hop > 0:
+            break
+        if engine.run("reached_grow") == 0:
             break
     else:
         raise TieoutError(

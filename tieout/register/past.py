@@ -22,13 +22,16 @@ from tieout.register.register import Register
 
 class PastRegister(Register):
     """Reads as of `moment` (UTC). It shares the connections of the register it was made from,
-    and what that has read."""
+    and what that has read. The past stays what it was: what is asked of a whole table or feed
+    is asked once.
+    """
 
     def __init__(self, engine: Engine, moment: datetime, heads: Heads) -> None:
         super().__init__(engine)
         self._moment = moment
         self._heads = heads
         self._known: dict[str, dict[str, Publication]] = {}
+        self._taken: dict[tuple[str, bool], list[TakenExtract]] = {}
 
     @property
     def moment(self) -> datetime:
@@ -47,7 +50,6 @@ class PastRegister(Register):
             return super().heads(table, partitions, as_of=as_of)
         if partitions is not None:
             return super().heads(table, partitions, as_of=self.moment)
-        # The past stays what it was: a whole table is asked for once.
         if table not in self._known:
             self._known[table] = super().heads(table, as_of=self.moment)
         return dict(self._known[table])
@@ -71,8 +73,14 @@ class PastRegister(Register):
         self, feed: str, windows: Sequence[str] | None = None, *, current: bool = True
     ) -> list[TakenExtract]:
         """Deliveries taken in by then; `current` gives those that nothing had replaced yet."""
-        with self.reading() as connection:
-            return extracts.known(connection, feed, windows, current, self.moment)
+        if windows is not None:
+            with self.reading() as connection:
+                return extracts.known(connection, feed, windows, current, self.moment)
+        if (feed, current) not in self._taken:
+            with self.reading() as connection:
+                found = extracts.known(connection, feed, None, current, self.moment)
+            self._taken[feed, current] = found
+        return list(self._taken[feed, current])
 
     def decisions(self, reconciliation: str | None = None) -> list[Decision]:
         """Decisions made by then; one that was taken back later stood."""
