@@ -118,7 +118,9 @@ def verify(
     chain = entries(workplace)
     findings = [*verify_chain(chain, chain_head(workplace))]
     if known_head is not None and known_head not in {one.sha256 for one in chain}:
-        findings.append(Finding("chain", f"no entry has the hash {known_head}: it was rewritten"))
+        findings.append(
+            Finding("chain", f"no entry has the hash {known_head}: rewritten, or older than it")
+        )
     counts = {"entries": len(chain)}
     for kind in TABLES:
         findings += _rows(workplace, kind, chain)

@@ -178,9 +178,12 @@ class Causes:
         return _beside(line, "without", self.successor(feed, row["was_counterpart_went_from"]))
 
     def _redelivered(self, row: Row) -> Cause | None:
-        if row["was_extract_sha256"] == row["is_extract_sha256"]:
+        """The extract that brought the line again, if it came since."""
+        feed, sha256 = row["feed"], row["is_extract_sha256"]
+        one = self.extracts.get((feed, sha256 or ""))
+        if one is None or (feed, one.window, one.name, one.sha256) in self.earlier:
             return None
-        return self.extract(row["feed"], row["is_extract_sha256"])
+        return self.extract(feed, sha256) if row["was_extract_sha256"] != sha256 else None
 
     def _otherwise(self, row: Row | None = None) -> Cause:
         entity = "" if row is None else str(row["is_entity"] or row["was_entity"])

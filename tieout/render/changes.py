@@ -91,7 +91,9 @@ def _together(change: Changes) -> list[tuple[Happened, int]]:
 def _phrase(one: Happened, count: int) -> str:
     lines = count_of(count, one.noun)
     if one.what in ("came", "went", "changed"):
-        return f"{lines} {one.what} with {one.cause.text}"
+        if one.cause.kind in ("extract", "correction"):
+            return f"{lines} {one.what} with {one.cause.text}"
+        return f"{lines} {one.what} ({one.cause.text})"
     because = "" if one.cause.kind in ("counterpart", "other") else f" ({one.cause.text})"
     be = "was" if count == 1 else "were"
     if one.what in _PASSIVE:
