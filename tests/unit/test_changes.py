@@ -26,12 +26,12 @@ from tests.unit.test_stale import NAME, RECONCILIATIONS, posting, source
 from tests.unit.test_statement_received import beside
 from tests.worlds import World, examples, settings, world
 from tieout.changes.diff import diff
-from tieout.changes.model import Diff, RowChange
+from tieout.changes.model import Cause, Changes, Diff, Happened, RowChange
 from tieout.changes.versions import Version, versions
 from tieout.model import ANSWERS, Figure
 from tieout.periods import Period, month_of
 from tieout.register.records import TakenExtract
-from tieout.render.changes import text
+from tieout.render.changes import sentence, text
 from tieout.statement import publish_statements
 
 FIRST = date(2026, 3, 30)
@@ -282,3 +282,14 @@ def test_time_that_passed_and_a_configuration_are_causes_too() -> None:
             "timing",
             "configuration",
         )
+
+
+def test_a_sentence_does_not_repeat_what_differs_in_an_untold_cause_alone() -> None:
+    version = Version(2, datetime(2026, 3, 30, tzinfo=UTC))
+    counted = {
+        Happened("usage line", "matched", Cause("counterpart", f"bill_{n}.csv")): n for n in (1, 2)
+    }
+    counted[Happened("usage line", "went", Cause("reopened", "2026-02 of A was reopened"))] = 4
+    found = Changes(NAME, PERIODS[0], version, version, (), (), counted, ())
+    told = sentence(version, found).partition("; since version 2: ")[2]
+    assert told == "4 usage lines went (2026-02 of A was reopened), 3 usage lines were matched"

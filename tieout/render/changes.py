@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
-from tieout.changes.model import Changes, DeliveryChange, Diff, Happened, LineChange, RowChange
+from tieout.changes.model import (
+    Cause,
+    Changes,
+    DeliveryChange,
+    Diff,
+    Happened,
+    LineChange,
+    RowChange,
+)
 from tieout.changes.versions import Version
 from tieout.known import moment_text
 from tieout.model import Figure
@@ -17,6 +27,7 @@ _WIDTH = 100
 _INDENT = "    "
 _MOST_TOLD = 3
 """Things that happened, named in a sentence."""
+_OF_EXTRACTS = ("came", "went", "changed")
 _PASSIVE = {
     "matched": "{} matched",
     "matched_in_transit": "{} matched in transit",
@@ -82,19 +93,29 @@ def sentence(version: Version, change: Changes | None) -> str:
 
 def _together(change: Changes) -> list[tuple[Happened, int]]:
     """What happened, first what extracts brought, then what became of lines; the most first."""
+    counted: Counter[Happened] = Counter()
+    for one, count in change.counted.items():
+        counted[_as_told(one)] += count
     return sorted(
-        change.counted.items(),
-        key=lambda item: (item[0].what not in ("came", "went", "changed"), -item[1]),
+        counted.items(),
+        key=lambda item: (item[0].what not in _OF_EXTRACTS, -item[1]),
     )
+
+
+def _as_told(one: Happened) -> Happened:
+    """Without a cause that the sentence leaves out: what differs in it alone is told as one."""
+    if one.what in _OF_EXTRACTS or one.cause.kind not in ("counterpart", "other"):
+        return one
+    return replace(one, cause=Cause("other", ""))
 
 
 def _phrase(one: Happened, count: int) -> str:
     lines = count_of(count, one.noun)
-    if one.what in ("came", "went", "changed"):
+    if one.what in _OF_EXTRACTS:
         if one.cause.kind in ("extract", "correction"):
             return f"{lines} {one.what} with {one.cause.text}"
         return f"{lines} {one.what} ({one.cause.text})"
-    because = "" if one.cause.kind in ("counterpart", "other") else f" ({one.cause.text})"
+    because = f" ({one.cause.text})" if one.cause.text else ""
     be = "was" if count == 1 else "were"
     if one.what in _PASSIVE:
         return f"{lines} {_PASSIVE[one.what].format(be)}{because}"
