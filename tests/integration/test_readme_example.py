@@ -89,7 +89,8 @@ def test_the_commands_of_the_readme_do_what_it_says(place: Path) -> None:
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
         said[command.split()[1]] = ran.stdout
     named = ["validate", "inspect", "run", "backfill", "statement", "breaks", "explain", "line"]
-    assert list(said) == [*named, "decide", "journals"]
+    assert list(said) == [*named, "decide", "journals", "rollforward"]
+    assert re.search(r"missing_in_target .*1 +-0\.60\n", said["rollforward"])
     assert "0.60" in said["journals"]
     assert re.search(
         r"missing_in_target +1 +0\.60\n.*unexplained +0\.00", said["explain"], re.DOTALL
