@@ -24,13 +24,10 @@ def _prepare(context: dg.OpExecutionContext, config: DraftConfig) -> None:
     workplace: Workplace = context.resources.workplace
     with clear_failures():
         lacking, made = draft(workplace, config.entity, parse_period(config.month))
-        for one in lacking:
-            context.log.warning(f"{one.problem} -> {one.remedy}")
         if lacking:
+            told = [f"{one.problem}\n  -> {one.remedy}" for one in lacking]
             raise TieoutError(
-                f"{config.month} of {config.entity} cannot be closed yet: "
-                + "; ".join(one.problem for one in lacking),
-                "; ".join(dict.fromkeys(one.remedy for one in lacking)),
+                "\n".join([f"{config.month} of {config.entity} cannot be closed yet:", *told])
             )
     context.add_output_metadata(
         {

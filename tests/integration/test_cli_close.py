@@ -151,7 +151,7 @@ def test_the_job_of_the_ui_says_what_lacks_and_signs_nothing(
     tmp_path: Path, ssh_keygen: str
 ) -> None:
     desk = Desk(tmp_path, ssh_keygen)
-    desk.run()
+    desk.run("2026-10-01")
     resource = WorkplaceResource(config=str(tmp_path / "tieout.yaml"), home=str(tmp_path / "h"))
 
     def drafted(month: str) -> dg.ExecuteInProcessResult:
@@ -160,10 +160,18 @@ def test_the_job_of_the_ui_says_what_lacks_and_signs_nothing(
             run_config=config, resources={"workplace": resource}, raise_on_error=False
         )
 
+    def told(failed: dg.ExecuteInProcessResult) -> str:
+        (event,) = failed.get_step_failure_events()
+        why = event.step_failure_data.user_failure_data
+        assert why is not None
+        return why.description or ""
+
+    lacking = told(drafted(MONTH)).splitlines()
+    assert lacking[0] == "2026-10 of DE01 cannot be closed yet:"
+    assert [line.startswith("  -> ") for line in lacking[1:]] == [False, True] * (len(lacking) // 2)
+    desk.run()
     assert drafted(MONTH).success
-    failed = drafted("2026-09")
-    (event,) = failed.get_step_failure_events()
-    assert "2026-09 is before the calendar" in str(event.step_failure_data.user_failure_data)
+    assert "2026-09 is before the calendar" in told(drafted("2026-09"))
     (month,) = [o for o in desk.json("close", "status") if o["month"] == MONTH]
     assert month["state"] == "open"
 
