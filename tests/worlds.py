@@ -6,6 +6,7 @@ tests. A row is a mapping of canonical columns (tieout.lines.columns); what is n
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import re
 import shutil
@@ -174,7 +175,9 @@ def world(
 @cache
 def _empty_register() -> Path:
     """A register without content: bringing the schema up takes longer than a small world."""
-    path = Path(tempfile.mkdtemp(prefix="tieout-register-")) / f"{uuid4().hex}.db"
+    folder = tempfile.mkdtemp(prefix="tieout-register-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / f"{uuid4().hex}.db"
     Register.open(f"sqlite:///{path}").close()
     return path
 
