@@ -69,8 +69,8 @@ bench-intake: $(DEV)  ## events acknowledged a second against single-row commits
 	@$(BIN)/python -W ignore -m tests.bench.intake
 
 .PHONY: bench-backfill
-bench-backfill: $(DEV)  ## 365 days in one range against one partition, and against a run a day
-	@$(BIN)/python -W ignore -m tests.bench.backfill --days 365
+bench-backfill: $(DEV)  ## 365 days in one range against one partition, and what one more day costs
+	@$(BIN)/python -W ignore -m tests.bench.backfill --days 365 --daily 3
 
 .PHONY: faults
 faults: $(DEV)  ## two hundred injected faults of each kind (make test injects a few)

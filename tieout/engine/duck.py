@@ -94,6 +94,10 @@ def session(folder: Path, limits: Limits) -> Iterator[Engine]:
         "preserve_insertion_order": False,
     }
     connection = duckdb.connect(config=config)
+    # A statement reads the same thousands of small files as the one before it, and the store never
+    # changes a file: what is known of each (its columns, where they lie) is read once a session.
+    connection.execute("LOAD parquet")
+    connection.execute("SET parquet_metadata_cache = true")
     connection.execute("SET allowed_directories = $folders", {"folders": [str(folder)]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
