@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from tests.reference import Line, Row, Rule, is_rejected
+from tests.reference_line import Line, Row, Rule, is_rejected
 
 MOST_EQUAL = 20
 LEAST = Decimal("0.85")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.reference import Line, Rule, amount_of, mutual, run, shelved
 from tests.reference_lens import looking
+from tests.reference_line import Line, Rule, amount_of
+from tests.reference_passes import mutual, run, shelved
 
 
 def diagnose(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from tests.reference import MINOR_UNITS, Line, Rule
+from tests.reference_line import MINOR_UNITS, Line, Rule
 
 
 @contextmanager

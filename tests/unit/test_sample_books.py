@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference import rounding_name
+from tests.reference_line import rounding_name
 from tests.unit.sample_books import (
     CLEARING,
     RECEIVABLE,

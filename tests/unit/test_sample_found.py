@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.proof.sample import Proof, prove, wrong
-from tests.reference import rounding_name
+from tests.reference_line import rounding_name
 from tests.unit.sample_books import read_books
 from tieout.periods import Period
 

@@ -12,6 +12,7 @@ from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from tests import reference, scenarios, worlds
+from tests.reference_line import MINOR_UNITS
 from tests.scenarios import Scenario
 from tests.unit.test_statement_oracle import through_of
 from tieout.breaks import breaks
@@ -53,7 +54,7 @@ def expected_of(scenario: Scenario) -> list[dict[str, Any]]:
 def money(amount: Decimal, currency: str) -> str:
     """The amount as an accountant writes it: the digits of the currency, and more where needed."""
     whole, _, rest = f"{(amount + 0).normalize():,f}".partition(".")
-    rest = rest.ljust(reference.MINOR_UNITS[currency], "0")
+    rest = rest.ljust(MINOR_UNITS[currency], "0")
     return f"{whole}.{rest} {currency}" if rest else f"{whole} {currency}"
 
 
