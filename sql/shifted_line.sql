@@ -4,16 +4,26 @@
 -- output: table shifted_line in the columns of a projected line; its lines of a locked month are
 --   those signed; counted_on is the day where a line counts, period the one it belongs to
 CREATE OR REPLACE TEMP TABLE shifted_line AS
-WITH numbered AS (
+WITH dated AS (
     SELECT
         *,
+        min(state) OVER (
+            PARTITION BY side, feed, line_id, received_on, extract_sha256, row_number
+        ) AS first_state
+    FROM state_line
+),
+
+-- Of equal lines those that an earlier state has come first: the one that came is a new delivery.
+numbered AS (
+    SELECT
+        * EXCLUDE (first_state),
         row_number() OVER (
             PARTITION BY
                 state, side, feed, line_id, entity, currency, amount, period, keys, component, ref,
                 account, journal_ref, reversal_of, in_scope, functional_amount, presentment_amount
-            ORDER BY received_on, extract_sha256, row_number
+            ORDER BY first_state, received_on, extract_sha256, row_number
         ) AS copy
-    FROM state_line
+    FROM dated
 ),
 
 turn AS (

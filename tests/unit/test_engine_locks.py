@@ -218,6 +218,30 @@ def test_a_line_sent_again_is_a_repeat_and_corrects_nothing(world: World) -> Non
     assert [str(o["period"]) for o in first if o["outcome"] == "matched"] == ["2026-09-10"]
 
 
+def test_a_repeat_that_came_for_an_earlier_window_is_a_delivery_of_its_own(world: World) -> None:
+    """Its window comes before the one that was signed, which moved as well: it is not taken for the
+    delivery that was there."""
+    world.deliver(
+        {
+            ("psp", "2026-09-05"): [paid("a", "100", "2026-09-10")],
+            ("psp", "2026-09-10"): [
+                paid("a", "100", "2026-09-10"),
+                paid("b", "50", "2026-09-10"),
+            ],
+        }
+    )
+    world.reconcile("small")
+    found = [
+        (str(one["received_on"]), one["outcome"], str(one["period"]))
+        for one in world.outcomes("small")
+        if one["line_id"] == "P-a"
+    ]
+    assert found == [
+        ("2026-09-10", "matched", "2026-09-10"),
+        ("2026-09-05", "duplicate", "2026-10-01"),
+    ]
+
+
 def test_each_later_lock_keeps_the_corrections_of_its_own_month(world: World) -> None:
     def correct(amount: str, version: int) -> None:
         rows = [
